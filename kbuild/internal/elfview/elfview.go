@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package elfview reads the ELF files of a kernel build as hostile input:
+// every offset, length and count is compared with the file before it is used,
+// and nothing is allocated that the file's own size does not pay for.
+//
+// Source of the format: System V ABI, chapter 4 and 5 (gABI), and
+// include/uapi/linux/elf.h for what kernels use.
+package elfview
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Limits. The largest modules have a few thousand sections.
+const (
+	MaxSections = 1 << 17
+	maxStrings  = 16 << 20 // bytes of the section name table
+)
+
+// ErrNotELF is what [Parse] wraps for a file without the ELF magic.
+var ErrNotELF = errors.New("not an ELF file")
+
+// FormatError says what is wrong with an ELF file, and where.
+type FormatError struct {
+	Offset int64 // in the file
+	Reason string
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("malformed ELF file at offset %d: %s", e.Offset, e.Reason)
+}
+
+// File is the header and section table of an ELF file.
+type File struct {
+	Bits     int // 32 or 64
+	Order    binary.ByteOrder
+	Type     uint16 // ET_REL is 1, ET_EXEC 2, ET_DYN 3
+	Machine  uint16
+	Sections []Section
+
+	r    io.ReaderAt
+	size int64
+}
+
+// Section is one entry of the section table.
+type Section struct {
+	Name                        string
+	Type                        uint32
+	Flags, Addr, Offset, Size   uint64
+	Link, Info                  uint32
+	Addralign, Entsize, nameOff uint64
+}
+
+// SHTNobits is the type of a section without bytes in the file.
+const SHTNobits = 8
+
+// Parse reads the header and the section table of the ELF file in the first
+// size bytes of r. Sections that leave the file are not refused here but when
+// their [File.Data] is asked for.
+func Parse(r io.ReaderAt, size int64) (*File, error) {
+	var head [64]byte
+	n := int(min(size, int64(len(head))))
+	if got, err := r.ReadAt(head[:n], 0); got < n {
+		return nil, fmt.Errorf("reading ELF header: %w", err)
+	}
+	if n < 16 || string(head[:4]) != "\x7fELF" {
+		return nil, ErrNotELF
+	}
+	f := &File{r: r, size: size}
+	switch head[4] {
+	case 1:
+		f.Bits = 32
+	case 2:
+		f.Bits = 64
+	default:
+		return nil, &FormatError{4, fmt.Sprintf("class %d", head[4])}
+	}
+	switch head[5] {
+	case 1:
+		f.Order = binary.LittleEndian
+	case 2:
+		f.Order = binary.BigEndian
+	default:
+		return nil, &FormatError{5, fmt.Sprintf("data encoding %d", head[5])}
+	}
+	if want := map[int]int{32: 52, 64: 64}[f.Bits]; n < want {
+		return nil, &FormatError{int64(n), "the file ends within the ELF header"}
+	}
+	f.Type = f.Order.Uint16(head[16:])
+	f.Machine = f.Order.Uint16(head[18:])
+	t := table{f: f}
+	if f.Bits == 64 {
+		t.off, t.entsize, t.num, t.strndx = f.Order.Uint64(head[40:]), f.Order.Uint16(head[58:]), uint64(f.Order.Uint16(head[60:])), uint32(f.Order.Uint16(head[62:]))
+	} else {
+		t.off, t.entsize, t.num, t.strndx = uint64(f.Order.Uint32(head[32:])), f.Order.Uint16(head[46:]), uint64(f.Order.Uint16(head[48:])), uint32(f.Order.Uint16(head[50:]))
+	}
+	return f, t.read()
+}
+
+// table is the section table as the ELF header announces it.
+type table struct {
+	f       *File
+	off     uint64
+	entsize uint16
+	num     uint64
+	strndx  uint32
+}
+
+func (t *table) read() error {
+	f := t.f
+	if t.off == 0 {
+		return nil // no section table
+	}
+	want := 64
+	if f.Bits == 32 {
+		want = 40
+	}
+	if int(t.entsize) != want {
+		return &FormatError{int64(58), fmt.Sprintf("section headers of %d bytes, want %d", t.entsize, want)}
+	}
+	if t.num == 0 || t.strndx == 0xffff {
+		// Above 0xff00 sections, section 0 holds the true numbers.
+		b, err := f.bytes(t.off, uint64(want))
+		if err != nil {
+			return err
+		}
+		s := f.section(b)
+		if t.num == 0 {
+			t.num = s.Size
+		}
+		if t.strndx == 0xffff {
+			t.strndx = s.Link
+		}
+	}
+	if t.num > MaxSections {
+		return &FormatError{int64(60), fmt.Sprintf("%d sections, at most %d are read", t.num, MaxSections)}
+	}
+	b, err := f.bytes(t.off, t.num*uint64(want))
+	if err != nil {
+		return err
+	}
+	f.Sections = make([]Section, t.num)
+	for i := range f.Sections {
+		f.Sections[i] = f.section(b[i*want:])
+	}
+	return t.names()
+}
+
+func (f *File) section(b []byte) Section {
+	o := f.Order
+	if f.Bits == 64 {
+		return Section{
+			nameOff: uint64(o.Uint32(b)), Type: o.Uint32(b[4:]), Flags: o.Uint64(b[8:]), Addr: o.Uint64(b[16:]),
+			Offset: o.Uint64(b[24:]), Size: o.Uint64(b[32:]), Link: o.Uint32(b[40:]), Info: o.Uint32(b[44:]),
+			Addralign: o.Uint64(b[48:]), Entsize: o.Uint64(b[56:]),
+		}
+	}
+	w := func(i int) uint64 { return uint64(o.Uint32(b[i:])) }
+	return Section{
+		nameOff: w(0), Type: o.Uint32(b[4:]), Flags: w(8), Addr: w(12), Offset: w(16), Size: w(20),
+		Link: o.Uint32(b[24:]), Info: o.Uint32(b[28:]), Addralign: w(32), Entsize: w(36),
+	}
+}
+
+func (t *table) names() error {
+	f := t.f
+	if len(f.Sections) == 0 || t.strndx == 0 {
+		return nil
+	}
+	if uint64(t.strndx) >= uint64(len(f.Sections)) {
+		return &FormatError{62, fmt.Sprintf("names are in section %d of %d", t.strndx, len(f.Sections))}
+	}
+	s := &f.Sections[t.strndx]
+	b, err := f.Data(s, maxStrings)
+	if err != nil {
+		return fmt.Errorf("reading section names: %w", err)
+	}
+	names := string(b)
+	for i := range f.Sections {
+		s := &f.Sections[i]
+		if s.nameOff > uint64(len(names)) {
+			return &FormatError{int64(t.off), fmt.Sprintf("name of section %d at %d, the table has %d bytes", i, s.nameOff, len(names))}
+		}
+		s.Name, _, _ = strings.Cut(names[s.nameOff:], "\x00")
+	}
+	return nil
+}
+
+// bytes reads n bytes at off after comparing both with the file's size.
+func (f *File) bytes(off, n uint64) ([]byte, error) {
+	size := uint64(f.size)
+	if off > size || n > size-off {
+		return nil, &FormatError{int64(min(off, size)), fmt.Sprintf("%d bytes at %d, the file has %d", n, off, size)}
+	}
+	b := make([]byte, n)
+	if got, err := f.r.ReadAt(b, int64(off)); uint64(got) < n {
+		return nil, fmt.Errorf("reading ELF file at offset %d: %w", off, err)
+	}
+	return b, nil
+}
+
+// Section returns the first section with that name, or nil.
+func (f *File) Section(name string) *Section {
+	for i := range f.Sections {
+		if f.Sections[i].Name == name {
+			return &f.Sections[i]
+		}
+	}
+	return nil
+}
+
+// Data returns the bytes of s, none for a section without bytes in the file. A
+// section of more than limit bytes is refused.
+func (f *File) Data(s *Section, limit uint64) ([]byte, error) {
+	switch {
+	case s.Type == SHTNobits:
+		return nil, nil
+	case s.Size > limit:
+		return nil, &FormatError{int64(min(s.Offset, uint64(f.size))), fmt.Sprintf("section %.64q has %d bytes, at most %d are read", s.Name, s.Size, limit)}
+	}
+	return f.bytes(s.Offset, s.Size)
+}
