@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package modsig
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/modhash/modhash/modsig/trailer"
+)
+
+func message(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../testdata/vectors/signing/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := trailer.Split(bytes.NewReader(b), int64(len(b)))
+	if err != nil || tr.State != trailer.Valid {
+		t.Fatalf("%s: %v, %v", name, tr.State, err)
+	}
+	return b[tr.SignatureOffset():][:tr.Block.SigLen]
+}
+
+// The expectations are what "openssl x509" shows of the certificate.
+func TestParseSigner(t *testing.T) {
+	for name, want := range map[string]string{
+		"rsa2048.sha256.signed":       "Throwaway module signing key, serial 7c8e49e3f17a4f168c6bb3f03271ca7a531854a4",
+		"rsa2048.sha256.keyid.signed": "key id 5211a5dae3c98a99dfaa5932eb2daac9be45899e",
+	} {
+		s, err := ParseSigner(message(t, name))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if s.String() != want || s.Digest != "sha256" {
+			t.Errorf("%s: %v, %s; want %s", name, s, s.Digest, want)
+		}
+	}
+}
+
+func TestParseSignerTruncated(t *testing.T) {
+	der := message(t, "rsa2048.sha256.signed")
+	for i := range der {
+		if s, err := ParseSigner(der[:i]); err == nil || s != nil {
+			t.Fatalf("cut at %d of %d: %v, %v", i, len(der), s, err)
+		}
+	}
+}
+
+func FuzzParseSigner(f *testing.F) {
+	f.Add(message(f, "rsa2048.sha256.signed"))
+	f.Add(message(f, "rsa2048.sha256.keyid.signed"))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		s, err := ParseSigner(der)
+		if (s == nil) != (err != nil) {
+			t.Fatalf("%v with error %v", s, err)
+		}
+		if s != nil && s.String() == "" {
+			t.Fatal("a signer without a name")
+		}
+	})
+}
