@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kbuild
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// candidate is a file of the build with the name of a module.
+type candidate struct {
+	name   string // as in a manifest
+	suffix string // of the compression
+	file   *File
+}
+
+// candidates lists the module files of the chosen folders.
+func (b *Build) candidates() []candidate {
+	var out []candidate
+	for _, d := range b.folders {
+		s := b.sources[d.src]
+		for i := range s.Members() {
+			m := &s.Members()[i]
+			rel, ok := strings.CutPrefix(m.Name, d.prefix)
+			if !ok || m.Area != "" || m.Mode.IsDir() {
+				continue
+			}
+			name, suffix, ok := moduleName(rel)
+			if !ok {
+				continue
+			}
+			if b.BuildTree {
+				name = "kernel/" + name
+			}
+			out = append(out, candidate{name, suffix, &File{s, i}})
+		}
+	}
+	return out
+}
+
+// collect matches the module files with the lines of modules.order.
+func (b *Build) collect(lines []string) {
+	pos := make(map[string]int, len(lines))
+	b.modules = make([]Ref, 0, len(lines))
+	for i, name := range lines {
+		if first, dup := pos[name]; dup {
+			b.problem(ListedTwice, name, "lines %d and %d of modules.order", first+1, i+1)
+			continue
+		}
+		pos[name] = i
+		b.modules = append(b.modules, Ref{Pos: i, Name: name})
+	}
+	index := make(map[string]int, len(b.modules))
+	for i, m := range b.modules {
+		index[m.Name] = i
+	}
+	others := map[string]int{}
+	for _, c := range b.candidates() {
+		if m := c.file.Member(); !m.Mode.IsRegular() && !m.Hard {
+			b.problem(NotRegular, c.name, "%s is a %s", c.file.Path(), describeMode(m.Mode))
+			continue
+		}
+		ref := b.slot(c.name, index, others)
+		if ref.File != nil {
+			b.problem(PresentTwice, c.name, "%s and %s", ref.File.Path(), c.file.Path())
+			// Which one is looked at must not depend on the order of files.
+			if cmp.Compare(ref.File.Path(), c.file.Path()) < 0 {
+				continue
+			}
+		}
+		ref.File = c.file
+	}
+	slices.SortFunc(b.others, func(a, c Ref) int { return cmp.Compare(a.Name, c.Name) })
+	b.judge()
+	slices.SortFunc(b.problems, compareProblems)
+	b.problems = slices.Compact(b.problems)
+}
+
+// slot returns the listed module of that name, or a new one that is not listed.
+func (b *Build) slot(name string, index, others map[string]int) *Ref {
+	if i, ok := index[name]; ok {
+		return &b.modules[i]
+	}
+	i, ok := others[name]
+	if !ok {
+		i = len(b.others)
+		others[name] = i
+		b.others = append(b.others, Ref{Pos: -1, Name: name})
+	}
+	return &b.others[i]
+}
+
+// judge reports the modules that are missing, not listed or out of tree.
+func (b *Build) judge() {
+	inTree := make(map[string]string, len(b.modules))
+	for _, m := range b.modules {
+		inTree[ModprobeName(m.Name)] = m.Name
+		if m.File == nil {
+			b.problem(Missing, m.Name, "line %d of modules.order", m.Pos+1)
+		}
+	}
+	for _, m := range b.others {
+		twin, shadows := inTree[ModprobeName(m.Name)]
+		switch {
+		case len(b.modules) == 0 && !b.HasOrder && strings.HasPrefix(m.Name, "kernel/"):
+			// Nothing is listed; that is told once.
+		case !strings.HasPrefix(m.Name, "kernel/"):
+			b.problem(OutOfTree, m.Name, "").Note = true
+			if shadows {
+				b.problem(Shadow, m.Name, "modprobe can load it in place of %s", twin)
+			}
+		case b.BuildTree:
+			// Left over from another configuration: it is not installed.
+			b.problem(Unlisted, m.Name, "not in modules.order, so modules_install leaves it out").Note = true
+		default:
+			b.problem(Unlisted, m.Name, "%s is not in modules.order", m.File.Path())
+		}
+	}
+}

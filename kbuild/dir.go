@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kbuild
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// dir is a Source that reads a directory through [os.Root], so that no link
+// leads out of it.
+type dir struct {
+	path      string
+	root      *os.Root
+	buildTree bool
+	members   []Member
+}
+
+// openDir lists what belongs to a build in a directory: all files of a folder
+// of modules; of a root the folders of modules and boot/; of a build tree the
+// modules, the boot images, modules.* and include/config/kernel.release. With
+// all set, everything except in a build tree.
+func openDir(ctx context.Context, name string, all bool) (*dir, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	d := &dir{path: name, root: root}
+	if err := d.list(ctx, all); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	slices.SortFunc(d.members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
+	return d, nil
+}
+
+func (d *dir) list(ctx context.Context, all bool) error {
+	d.buildTree = d.isBuildTree()
+	switch {
+	case d.buildTree:
+		return d.walk(ctx, ".", wantInBuildTree)
+	case all || d.exists("modules.order") || d.exists("kernel"):
+		return d.walk(ctx, ".", nil)
+	}
+	found := false
+	var seen []fs.FileInfo
+	for _, p := range []string{"usr/lib/modules", "lib/modules"} {
+		st, err := d.root.Stat(p)
+		if err != nil || !st.IsDir() || slices.ContainsFunc(seen, func(o fs.FileInfo) bool { return os.SameFile(o, st) }) {
+			continue // lib is often a link to usr/lib
+		}
+		seen, found = append(seen, st), true
+		if err := d.walk(ctx, p, nil); err != nil {
+			return err
+		}
+	}
+	if d.exists("boot") {
+		found = true
+		if err := d.walk(ctx, "boot", func(name string, isDir bool) bool { return !isDir }); err != nil {
+			return err
+		}
+	}
+	if found {
+		return nil
+	}
+	return d.walk(ctx, ".", nil)
+}
+
+func (d *dir) exists(name string) bool {
+	_, err := d.root.Stat(name)
+	return err == nil
+}
+
+// isBuildTree tells a build tree from a folder of installed modules: both can
+// hold modules.order and a folder kernel/.
+func (d *dir) isBuildTree() bool {
+	return d.exists("include/config/kernel.release") || d.exists("include/config/auto.conf") ||
+		d.exists("Kbuild") && d.exists("scripts/Makefile.modinst")
+}
+
+// wantInBuildTree picks the files of a build tree that make up the build.
+func wantInBuildTree(name string, isDir bool) bool {
+	if isDir {
+		return !strings.HasSuffix(name, "/.git") && name != ".git"
+	}
+	if isBuildTreeFile(name) || isBootImage(name) {
+		return true
+	}
+	_, _, ok := moduleName(name)
+	return ok
+}
+
+// isBuildTreeFile: modules.order, modules.builtin and so on, and what names the
+// release.
+func isBuildTreeFile(name string) bool {
+	return strings.HasPrefix(name, "modules.") && !strings.Contains(name, "/") ||
+		name == releaseFile || name == autoConf
+}
+
+const (
+	releaseFile = "include/config/kernel.release"
+	autoConf    = "include/config/auto.conf"
+)
+
+// walk adds the files below name for which want is true; nil wants all.
+func (d *dir) walk(ctx context.Context, name string, want func(string, bool) bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f, err := d.root.Open(name)
+	if err != nil {
+		return fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
+	}
+	entries, err := f.ReadDir(-1)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
+	}
+	for _, e := range entries {
+		p := path.Join(name, e.Name())
+		if want != nil && !want(p, e.IsDir()) {
+			continue
+		}
+		m, err := d.member(p, e)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since the folder was read
+		}
+		if err != nil {
+			return err
+		}
+		if want == nil || !e.IsDir() {
+			d.members = append(d.members, m)
+		}
+		if e.IsDir() {
+			if err := d.walk(ctx, p, want); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *dir) member(name string, e fs.DirEntry) (Member, error) {
+	st, err := e.Info()
+	if err != nil {
+		return Member{}, fmt.Errorf("%s: %w", filepath.Join(d.path, name), cause(err))
+	}
+	m := Member{Name: name, Raw: name, Mode: st.Mode(), MTime: st.ModTime().UTC()}
+	m.UID, m.GID = owner(st)
+	if st.Mode().IsRegular() {
+		m.Size = st.Size()
+	}
+	if st.Mode()&fs.ModeSymlink != 0 {
+		if m.Link, err = d.root.Readlink(name); err != nil {
+			return Member{}, fmt.Errorf("%s: %w", filepath.Join(d.path, name), cause(err))
+		}
+	}
+	return m, nil
+}
+
+// cause drops what the message around it says already.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+func (d *dir) Path() string        { return d.path }
+func (d *dir) Archive() bool       { return false }
+func (d *dir) Members() []Member   { return d.members }
+func (d *dir) Problems() []Problem { return nil }
+func (d *dir) Close() error        { return d.root.Close() }
+
+func (d *dir) Open(i int) (Content, error) {
+	name := d.members[i].Name
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, cause(err)
+	}
+	return newFileContent(f)
+}
+
+// newFileContent takes over an open file, which must be a regular one.
+func newFileContent(f *os.File) (Content, error) {
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("it is a %s", describeMode(st.Mode()))
+	}
+	if err != nil {
+		return nil, errors.Join(cause(err), f.Close())
+	}
+	return fileContent{f, st.Size()}, nil
+}
+
+type fileContent struct {
+	*os.File
+	size int64
+}
+
+func (f fileContent) Size() int64 { return f.size }
+
+var _ io.ReaderAt = fileContent{}

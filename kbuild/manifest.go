@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kbuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild/image"
+)
+
+// Summary is a build that was read: what a manifest of it holds, and what is
+// wrong with it.
+type Summary struct {
+	Release, Arch string
+	Scheme        hashset.Scheme
+	Sums          []Sum // listed modules in their order, then the others by name
+	Listed        int   // how many of Sums are listed
+	Image         *Image
+	NoImage       bool      // the image was not looked for
+	Problems      []Problem // all of them, sorted
+}
+
+// Summarize reads all modules and the image.
+func (b *Build) Summarize(ctx context.Context, scheme hashset.Scheme, progress Progress) (*Summary, error) {
+	s := &Summary{Scheme: scheme, Release: b.Release, Arch: hashset.ArchNone, Listed: len(b.modules), NoImage: b.opt.NoImage}
+	s.Problems = slices.Clone(b.problems)
+	var err error
+	var bad *image.FormatError
+	if s.Image, err = b.Image(); errors.As(err, &bad) {
+		s.Problems = append(s.Problems, Problem{Kind: BadImage, Detail: err.Error()})
+	} else if err != nil {
+		return nil, err
+	}
+	if s.Sums, err = b.Sums(ctx, scheme, progress); err != nil {
+		return nil, err
+	}
+	s.agree(b.nameAgree)
+	for i := range s.Sums {
+		if s.Sums[i].File != nil { // what is missing was reported by Open
+			s.Problems = append(s.Problems, s.Sums[i].Problems()...)
+		}
+	}
+	slices.SortFunc(s.Problems, compareProblems)
+	return s, nil
+}
+
+// agree finds the release and arch of the listed modules and reports those that
+// differ: the first listed module that can be read decides. With named set, the
+// modules folder has the name of a release, which must be that of the modules.
+func (s *Summary) agree(named bool) {
+	var first *Sum
+	report := func(m *Sum, k ProblemKind, format string, args ...any) {
+		s.Problems = append(s.Problems, Problem{Kind: k, Name: m.Name, Detail: m.File.Path() + ": " + fmt.Sprintf(format, args...)})
+	}
+	for i := range s.Sums[:s.Listed] {
+		m := &s.Sums[i]
+		switch {
+		case m.Problem != nil || m.InfoErr != nil:
+			continue
+		case first == nil:
+			first = m
+			if named && m.Info.Release != s.Release {
+				report(m, OtherRelease, "vermagic of %q in the modules folder of %q", m.Info.Release, s.Release)
+			}
+		case m.Info.Release != first.Info.Release:
+			report(m, OtherRelease, "vermagic of %q, the first module is of %q", m.Info.Release, first.Info.Release)
+		case m.Info.Arch != first.Info.Arch:
+			report(m, OtherArch, "%s, the first module is %s", m.Info.Arch, first.Info.Arch)
+		}
+	}
+	if first != nil {
+		s.Release, s.Arch = first.Info.Release, first.Info.Arch
+	}
+}
+
+// Findings returns the problems that are not mere notes.
+func (s *Summary) Findings() []Problem {
+	return slices.DeleteFunc(slices.Clone(s.Problems), func(p Problem) bool { return p.Note })
+}
+
+// ImageDigest returns what a manifest says about the image.
+func (s *Summary) ImageDigest() hashset.ImageDigest {
+	switch {
+	case s.NoImage:
+		return hashset.ImageDigest{State: hashset.ImageNotCovered}
+	case s.Image == nil:
+		return hashset.ImageDigest{State: hashset.ImageNone}
+	}
+	return hashset.ImageDigest{State: hashset.ImageSHA256, Digest: s.Image.Digest}
+}
+
+// Root computes the hashset's root. ok is false if a listed module has no
+// digest, or a position is taken by none.
+func (s *Summary) Root() (root hashset.Root, ok bool) {
+	digests := make([]hashset.Digest, s.Listed)
+	for i := range digests {
+		m := &s.Sums[i]
+		if m.Problem != nil || m.Pos != i {
+			return hashset.Root{}, false
+		}
+		digests[i] = m.Payload
+		if s.Scheme == hashset.Merkle {
+			digests[i] = m.Leaf
+		}
+	}
+	switch s.Scheme {
+	case hashset.Merkle:
+		return hashset.NewTree(digests).Root(), true
+	case hashset.Flat:
+		return hashset.FlatRoot(digests), true
+	}
+	return hashset.Root{}, true
+}
+
+// IncompleteError is what [Summary.Manifest] returns for a build of which no
+// manifest can be made.
+type IncompleteError struct{ Reason string }
+
+func (e *IncompleteError) Error() string { return e.Reason }
+
+// Manifest makes the manifest. It fails if the order is unknown, a listed module
+// is missing, listed twice or cannot be read, or the image is malformed.
+func (s *Summary) Manifest() (*hashset.Manifest, error) {
+	for _, p := range s.Problems {
+		if p.Kind == NoOrder || p.Kind == ListedTwice || p.Kind == BadImage {
+			return nil, &IncompleteError{p.String()}
+		}
+	}
+	for i := range s.Sums[:s.Listed] {
+		m := &s.Sums[i]
+		if ps := m.Problems(); m.Problem != nil || m.InfoErr != nil {
+			return nil, &IncompleteError{ps[len(ps)-1].String()}
+		}
+	}
+	root, ok := s.Root()
+	if !ok {
+		return nil, &IncompleteError{"the digests of some modules are not known"}
+	}
+	m := &hashset.Manifest{Release: s.Release, Arch: s.Arch, Image: s.ImageDigest(), Scheme: s.Scheme, Root: root}
+	m.Entries = make([]hashset.Entry, s.Listed)
+	for i := range m.Entries {
+		m.Entries[i] = hashset.Entry{Name: s.Sums[i].Name, Digest: s.Sums[i].Payload}
+	}
+	if err := m.Check(); err != nil {
+		return nil, &IncompleteError{err.Error()}
+	}
+	return m, nil
+}
+
+// Stated is what a manifest of the build would say as far as it is known:
+// missing and unreadable modules are left out, and the root is zero unless it
+// could be computed. It is for comparing; it may not be valid.
+func (s *Summary) Stated() *hashset.Manifest {
+	m := &hashset.Manifest{Release: s.Release, Arch: s.Arch, Image: s.ImageDigest(), Scheme: s.Scheme}
+	if root, ok := s.Root(); ok {
+		m.Root = root
+	}
+	for i := range s.Sums[:s.Listed] {
+		if x := &s.Sums[i]; x.Problem == nil {
+			m.Entries = append(m.Entries, hashset.Entry{Name: x.Name, Digest: x.Payload})
+		}
+	}
+	return m
+}

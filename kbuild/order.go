@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kbuild
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/modhash/modhash/hashset"
+)
+
+// Limits of a modules.order file.
+const (
+	maxOrderLines = 1 << 20
+	maxOrderBytes = 64 << 20
+)
+
+// OrderError says which line of a modules.order file is not as Kbuild writes
+// it. The order is what positions are counted by, so nothing is guessed.
+type OrderError struct {
+	File string
+	Line int // counted from 1
+	Err  error
+}
+
+func (e *OrderError) Error() string { return fmt.Sprintf("%s: line %d: %v", e.File, e.Line, e.Err) }
+
+func (e *OrderError) Unwrap() error { return e.Err }
+
+// ParseOrder reads a modules.order file: one path a line, in the order in which
+// the build links its modules. file is its name for error messages.
+//
+// Three forms are in use, one for a whole file:
+//
+//	fs/ext4/ext4.o           build tree, since Linux 6.2
+//	fs/ext4/ext4.ko          build tree, Linux 5.3 to 6.1
+//	kernel/fs/ext4/ext4.ko   installed tree, and build tree before Linux 5.3
+//
+// The lines are returned as they stand. A carriage return, an empty line, a
+// path that is absolute or not clean, a name that a manifest cannot hold and a
+// mixture of .o and .ko lines are refused with an [*OrderError]. The last line
+// may lack its line feed; a name may stand there twice.
+func ParseOrder(file string, r io.Reader) ([]string, error) {
+	in := &io.LimitedReader{R: r, N: maxOrderBytes + 1}
+	sc := bufio.NewScanner(in)
+	sc.Split(scanLines)
+	sc.Buffer(make([]byte, 0, 64<<10), 64<<10)
+	var lines []string
+	var ext string
+	fail := func(err error) ([]string, error) { return nil, &OrderError{file, len(lines) + 1, err} }
+	for sc.Scan() {
+		s := sc.Text()
+		if err := checkOrderLine(s, &ext); err != nil {
+			return fail(err)
+		}
+		if len(lines) == maxOrderLines {
+			return fail(fmt.Errorf("more than %d modules", maxOrderLines))
+		}
+		lines = append(lines, s)
+	}
+	switch err := sc.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return fail(errors.New("the line is longer than a path can be"))
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", file, err)
+	case in.N == 0:
+		return fail(fmt.Errorf("the file is larger than %d bytes", maxOrderBytes))
+	}
+	return lines, nil
+}
+
+// scanLines is [bufio.ScanLines] without the removal of a carriage return.
+func scanLines(data []byte, atEOF bool) (int, []byte, error) {
+	for i, c := range data {
+		if c == '\n' {
+			return i + 1, data[:i], nil
+		}
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+func checkOrderLine(s string, ext *string) error {
+	switch {
+	case s == "":
+		return errors.New("empty line")
+	case strings.HasSuffix(s, "\r"):
+		return errors.New("the line ends in a carriage return")
+	case path.IsAbs(s):
+		return fmt.Errorf("absolute path %q", s)
+	}
+	e := path.Ext(s)
+	switch {
+	case e != ".o" && e != ".ko":
+		return fmt.Errorf("%q ends neither in .o nor in .ko", s)
+	case *ext != "" && e != *ext:
+		return fmt.Errorf("%q among lines that end in %s", s, *ext)
+	}
+	*ext = e
+	// Whether or not the line starts with kernel/, its name in a manifest will.
+	return hashset.CheckName(inTree(s))
+}
+
+// inTree makes the name that a manifest has for a line of modules.order in one
+// of the forms of a build tree.
+func inTree(line string) string {
+	if base, ok := strings.CutSuffix(line, ".o"); ok {
+		line = base + ".ko"
+	}
+	return "kernel/" + line
+}
