@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package compare compares two kernel builds. It decides by bytes alone: by
+// equality of stored bytes where it can, by digests of payloads where it must,
+// and it never excuses a difference.
+//
+// Swapping the two sides swaps A and B in the result and changes nothing else.
+package compare
+
+import (
+	"fmt"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+)
+
+// Verdict says how alike two things are. The worse one is the greater one.
+type Verdict uint8
+
+const (
+	// Identical: every byte is equal.
+	Identical Verdict = iota
+	// PayloadIdentical, of modules only: the payloads are equal, what wraps
+	// them (signature, compression) is not.
+	PayloadIdentical
+	// Different: neither.
+	Different
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Identical:
+		return "identical"
+	case PayloadIdentical:
+		return "payload-identical"
+	case Different:
+		return "different"
+	}
+	return fmt.Sprintf("verdict-%d", uint8(v))
+}
+
+// MarshalText is [Verdict.String].
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// Only says on which side something is that is not on both.
+type Only string
+
+const (
+	Both  Only = ""
+	OnlyA Only = "a"
+	OnlyB Only = "b"
+)
+
+// Comparison is the result for two whole builds.
+type Comparison struct {
+	A, B Side
+	// Verdict is the worst of all parts. ModulesVerdict is that of the modules
+	// and their order alone.
+	Verdict, ModulesVerdict Verdict
+	// ManifestLevel: a side is a manifest, so only payload digests, order, root
+	// and image digest could be compared; Identical then means that these are.
+	ManifestLevel bool
+
+	Modules []Module // those that are not identical, or moved; by name
+	Count   ModuleCount
+	Root    *RootPair  // of two manifests
+	Image   *ImagePair // nil if neither side has an image
+	Files   []File     // those that differ; by name
+	// FilesCompared counts pairs of files other than modules and the image;
+	// FilesEqual those without any difference.
+	FilesCompared, FilesEqual int
+	Packages                  []Package
+	Notes                     []string // what was not compared, and why
+}
+
+// Side describes one of the two things compared.
+type Side struct {
+	Paths         []string
+	Kind          string // "directory", "build tree", "package", "manifest", "module"
+	Release, Arch string // as far as known
+}
+
+// ModuleCount counts modules. Each module of either side is counted once, in
+// one of Identical, Signature, Compression, SignatureAndCompression, Different,
+// OnlyA and OnlyB; Moved counts some of them again.
+type ModuleCount struct {
+	A, B                    int // on each side
+	Identical               int // every stored byte; at manifest level the digest
+	Signature               int // equal payload, other trailer
+	Compression             int // equal decompressed bytes, compressed otherwise
+	SignatureAndCompression int // equal payload, other trailer, other kind of compression
+	Different               int
+	OnlyA, OnlyB            int
+	Renamed                 int // pairs among OnlyA and OnlyB with equal payload
+	Moved                   int // at another place in modules.order among those on both sides
+	Shifted                 int // at another line only because of others that moved, came or went
+}
+
+// PayloadIdentical is the number of modules whose wrapping alone differs.
+func (c *ModuleCount) PayloadIdentical() int {
+	return c.Signature + c.Compression + c.SignatureAndCompression
+}
+
+// Module is one module on one side or both.
+type Module struct {
+	Name    string
+	Verdict Verdict
+	Only    Only
+	// Signature and Compression tell what differs of a module that is
+	// PayloadIdentical.
+	Signature, Compression bool
+	// A and B describe the two files; nil where there is none, or where it was
+	// not read because the stored bytes are equal.
+	A, B *ModuleFile
+	// PosA and PosB are the positions, -1 if not known. Moved: the order of
+	// the modules around it is another.
+	PosA, PosB int
+	Moved      bool
+	// TwinA is the module of B that has A's payload, and TwinB that of A that
+	// has B's, if it is not this one.
+	TwinA, TwinB string
+}
+
+// ModuleFile is what was found out about one file of a module.
+type ModuleFile struct {
+	Path        string
+	Stored      int64  // bytes; -1 if not known
+	Compression string // "none", "gzip", "xz", "zstd"
+	Trailer     string // as kbuild's TrailerName says it
+	Payload     hashset.Digest
+	// Problem says why there is no payload digest.
+	Problem string
+}
+
+// RootPair holds the hashset roots of two manifests.
+type RootPair struct {
+	Verdict          Verdict
+	SchemeA, SchemeB hashset.Scheme
+	A, B             hashset.Root
+}
+
+// ImagePair compares the kernel images.
+type ImagePair struct {
+	Verdict Verdict
+	Only    Only
+	// DigestsEqual: without their signatures the images are equal.
+	DigestsEqual bool
+	A, B         *kbuild.Image // nil on a side without one, and at manifest level
+	DigestA      hashset.ImageDigest
+	DigestB      hashset.ImageDigest
+}
+
+// File is a file other than a module's content that differs.
+type File struct {
+	Name  string // with {release} for the kernel release
+	Area  string // as in pkgfile.Member, "" for the installed tree
+	Only  Only
+	Moved bool // in the order of the archive
+	// Changes lists what differs, in a fixed order of fields.
+	Changes []Change
+}
+
+// Change is one field of a file that differs.
+type Change struct {
+	Field string // "type", "content", "link", "mode", "owner", "time", "device", "xattrs"
+	A, B  string
+}
+
+// Package compares two package files as stored.
+type Package struct {
+	A, B    string // paths
+	Verdict Verdict
+}
+
+// settle computes the verdicts from the parts.
+func (c *Comparison) settle() {
+	n := &c.Count
+	switch {
+	case n.Different+n.OnlyA+n.OnlyB+n.Moved > 0:
+		c.ModulesVerdict = Different
+	case n.PayloadIdentical() > 0:
+		c.ModulesVerdict = PayloadIdentical
+	}
+	c.Verdict = c.ModulesVerdict
+	if c.Image != nil {
+		c.Verdict = max(c.Verdict, c.Image.Verdict)
+	}
+	if c.Root != nil {
+		c.Verdict = max(c.Verdict, c.Root.Verdict)
+	}
+	if len(c.Files) > 0 {
+		c.Verdict = Different
+	}
+	for _, p := range c.Packages {
+		c.Verdict = max(c.Verdict, p.Verdict)
+	}
+	if c.A.Release != c.B.Release && c.A.Release != "" && c.B.Release != "" {
+		c.Verdict = Different
+	}
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/internal/pool"
+	"github.com/modhash/modhash/kbuild/internal/spool"
+	"github.com/modhash/modhash/kbuild/kmod"
+	"github.com/modhash/modhash/modsig"
+)
+
+// Options of a comparison. The zero value is ready for use.
+type Options struct {
+	MaxModule int64  // decompressed size limit of a module in bytes; 0 is a default
+	TempDir   string // for what does not fit into memory
+	Workers   int    // how many pairs are compared at once; 0 is one
+	Progress  kbuild.Progress
+}
+
+// modulePair is one name on either side.
+type modulePair struct {
+	name string
+	a, b *kbuild.Ref
+}
+
+// pairModules matches the modules of two builds by name.
+func pairModules(a, b *kbuild.Build) []modulePair {
+	byName := map[string]*modulePair{}
+	var names []string
+	get := func(name string) *modulePair {
+		p := byName[name]
+		if p == nil {
+			p = &modulePair{name: name}
+			byName[name] = p
+			names = append(names, name)
+		}
+		return p
+	}
+	each := func(b *kbuild.Build, set func(*modulePair, *kbuild.Ref)) {
+		for _, refs := range [][]kbuild.Ref{b.Modules(), b.Others()} {
+			for i := range refs {
+				if refs[i].File != nil {
+					set(get(refs[i].Name), &refs[i])
+				}
+			}
+		}
+	}
+	each(a, func(p *modulePair, r *kbuild.Ref) { p.a = r })
+	each(b, func(p *modulePair, r *kbuild.Ref) { p.b = r })
+	slices.Sort(names)
+	pairs := make([]modulePair, len(names))
+	for i, n := range names {
+		pairs[i] = *byName[n]
+	}
+	return pairs
+}
+
+// moduleWorker holds what is reused from pair to pair.
+type moduleWorker struct {
+	opA, opB   *kmod.Opener
+	hash       *hashset.Hasher
+	bufA, bufB []byte
+}
+
+func newModuleWorker(o *Options, budget *spool.Budget) *moduleWorker {
+	ko := &kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir, Budget: budget}
+	return &moduleWorker{
+		opA: kmod.NewOpener(ko), opB: kmod.NewOpener(ko), hash: hashset.NewHasher(hashset.Flat, 0),
+		bufA: make([]byte, 128<<10), bufB: make([]byte, 128<<10),
+	}
+}
+
+func (w *moduleWorker) close() {
+	w.opA.Close() // nothing is written that could be lost
+	w.opB.Close()
+}
+
+// modules compares all pairs. The result is in the order of the pairs.
+func modules(ctx context.Context, pairs []modulePair, o *Options) ([]Module, error) {
+	out := make([]Module, len(pairs))
+	budget := spool.NewBudget(spool.DefaultBudget)
+	start := func() *moduleWorker { return newModuleWorker(o, budget) }
+	err := pool.Each(ctx, o.Workers, len(pairs), start, (*moduleWorker).close, func(w *moduleWorker, i int) error {
+		m, err := w.compare(&pairs[i])
+		if err != nil {
+			return err
+		}
+		out[i] = *m
+		if o.Progress != nil {
+			var n int64
+			for _, r := range []*kbuild.Ref{pairs[i].a, pairs[i].b} {
+				if r != nil {
+					n += r.File.Member().Size
+				}
+			}
+			o.Progress(n)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (w *moduleWorker) compare(p *modulePair) (*Module, error) {
+	m := &Module{Name: p.name, PosA: pos(p.a), PosB: pos(p.b)}
+	var ca, cb kbuild.Content
+	var err error
+	if p.a != nil {
+		if ca, err = open(p.a.File); err != nil {
+			return nil, err
+		}
+		defer ca.Close() // read only, as below
+	}
+	if p.b != nil {
+		if cb, err = open(p.b.File); err != nil {
+			return nil, err
+		}
+		defer cb.Close()
+	}
+	if ca != nil && cb != nil {
+		equal, err := w.equal(ca, cb)
+		if err != nil {
+			return nil, fmt.Errorf("comparing %s with %s: %w", p.a.File.Path(), p.b.File.Path(), err)
+		}
+		if equal {
+			return m, nil
+		}
+	}
+	return m, w.decode(m, p, ca, cb)
+}
+
+// decode compares two modules whose stored bytes differ, or looks at the one
+// that there is.
+func (w *moduleWorker) decode(m *Module, p *modulePair, ca, cb kbuild.Content) error {
+	var ma, mb *kmod.Module
+	var err error
+	if ca != nil {
+		if m.A, ma, err = w.read(w.opA, p.a, ca); err != nil {
+			return err
+		}
+	}
+	if cb != nil {
+		if m.B, mb, err = w.read(w.opB, p.b, cb); err != nil {
+			return err
+		}
+	}
+	m.Verdict = Different
+	switch {
+	case ca == nil:
+		m.Only = OnlyB
+	case cb == nil:
+		m.Only = OnlyA
+	case ma != nil && mb != nil && m.A.Payload == m.B.Payload && ma.Trailer.Payload == mb.Trailer.Payload:
+		m.Verdict = PayloadIdentical
+		m.Compression = ma.Compression != mb.Compression
+		sameTail, err := w.sameTail(ma, mb)
+		if err != nil {
+			return fmt.Errorf("comparing the trailers of %s and %s: %w", p.a.File.Path(), p.b.File.Path(), err)
+		}
+		m.Signature = !sameTail
+		// Stored bytes that differ while all decompressed ones are equal come
+		// from the compressor.
+		m.Compression = m.Compression || sameTail
+	}
+	return nil
+}
+
+// sameTail compares what follows two equal payloads.
+func (w *moduleWorker) sameTail(a, b *kmod.Module) (bool, error) {
+	if a.Decoded != b.Decoded {
+		return false, nil
+	}
+	return w.equal(a.Tail(), b.Tail())
+}
+
+// read opens a module and hashes its payload. A file that is no module is told
+// by Problem, and the Module is nil then.
+func (w *moduleWorker) read(op *kmod.Opener, r *kbuild.Ref, c kbuild.Content) (*ModuleFile, *kmod.Module, error) {
+	f := &ModuleFile{Path: r.File.Path(), Stored: c.Size()}
+	m, err := op.Open(c, c.Size())
+	var fe *kmod.FormatError
+	if errors.As(err, &fe) {
+		f.Problem = err.Error()
+		return f, nil, nil
+	}
+	if err == nil {
+		w.hash.Reset(0)
+		err = m.WritePayload(w.hash)
+	}
+	if err == nil {
+		var signer *modsig.Signer
+		signer, err = m.Signer()
+		f.Trailer = m.TrailerName(signer)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading %s: %w", f.Path, err)
+	}
+	f.Payload, _ = w.hash.Sum()
+	f.Compression = m.Compression.String()
+	return f, m, nil
+}
+
+func pos(r *kbuild.Ref) int {
+	if r == nil {
+		return -1
+	}
+	return r.Pos
+}
+
+func open(f *kbuild.File) (kbuild.Content, error) {
+	c, err := f.Open()
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", f.Path(), err)
+	}
+	return c, nil
+}
+
+// sized is content with a length.
+type sized interface {
+	io.ReaderAt
+	Size() int64
+}
+
+func (w *moduleWorker) equal(a, b sized) (bool, error) {
+	return equalContent(a, b, w.bufA, w.bufB)
+}
+
+// equalContent compares all bytes, piece by piece.
+func equalContent(a, b sized, bufA, bufB []byte) (bool, error) {
+	size := a.Size()
+	if size != b.Size() {
+		return false, nil
+	}
+	for off := int64(0); off < size; off += int64(len(bufA)) {
+		n := int(min(int64(len(bufA)), size-off))
+		if got, err := a.ReadAt(bufA[:n], off); got < n {
+			return false, readError(off, err)
+		}
+		if got, err := b.ReadAt(bufB[:n], off); got < n {
+			return false, readError(off, err)
+		}
+		if !bytes.Equal(bufA[:n], bufB[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func readError(off int64, err error) error {
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the file has become shorter")
+	}
+	return fmt.Errorf("at offset %d: %w", off, err)
+}
+
+// addModules counts the compared modules, finds moved and renamed ones, and
+// keeps those worth telling.
+func (c *Comparison) addModules(all []Module, ordered bool) {
+	if ordered {
+		markMoved(all)
+	}
+	findTwins(all)
+	n := &c.Count
+	for i := range all {
+		m := &all[i]
+		if m.Only != OnlyB {
+			n.A++
+		}
+		if m.Only != OnlyA {
+			n.B++
+		}
+		switch {
+		case m.Only == OnlyA:
+			n.OnlyA++
+			if m.TwinA != "" {
+				n.Renamed++
+			}
+		case m.Only == OnlyB:
+			n.OnlyB++
+		case m.Verdict == Identical:
+			n.Identical++
+		case m.Verdict == Different:
+			n.Different++
+		case m.Signature && m.Compression:
+			n.SignatureAndCompression++
+		case m.Signature:
+			n.Signature++
+		default:
+			n.Compression++
+		}
+		switch {
+		case m.Moved:
+			n.Moved++
+		case ordered && m.Only == Both && m.PosA != m.PosB:
+			n.Shifted++
+		}
+		if m.Verdict != Identical || m.Moved {
+			c.Modules = append(c.Modules, *m)
+		}
+	}
+}
+
+// markMoved finds the modules whose relative order differs; one that is listed
+// on one side only has moved out of, or into, the list.
+func markMoved(all []Module) {
+	var listed []placed
+	for _, m := range all {
+		if m.Only == Both && m.PosA >= 0 && m.PosB >= 0 {
+			listed = append(listed, placed{m.Name, m.PosA, m.PosB})
+		}
+	}
+	keep := inOrder(listed)
+	for i := range all {
+		if m := &all[i]; m.Only == Both {
+			m.Moved = (m.PosA >= 0) != (m.PosB >= 0) || m.PosA >= 0 && !keep[m.Name]
+		}
+	}
+}
+
+// findTwins finds payloads that lie under another name on the other side.
+func findTwins(all []Module) {
+	byDigest := func(side func(*Module) *ModuleFile) map[hashset.Digest]string {
+		names := map[hashset.Digest]string{}
+		for i := range all {
+			f := side(&all[i])
+			if f == nil || f.Problem != "" {
+				continue
+			}
+			if _, dup := names[f.Payload]; !dup { // all is sorted by name
+				names[f.Payload] = all[i].Name
+			}
+		}
+		return names
+	}
+	sideA := func(m *Module) *ModuleFile { return m.A }
+	sideB := func(m *Module) *ModuleFile { return m.B }
+	inA, inB := byDigest(sideA), byDigest(sideB)
+	for i := range all {
+		m := &all[i]
+		if m.Verdict != Different {
+			continue
+		}
+		if m.A != nil && m.A.Problem == "" && inB[m.A.Payload] != m.Name {
+			m.TwinA = inB[m.A.Payload]
+		}
+		if m.B != nil && m.B.Problem == "" && inA[m.B.Payload] != m.Name {
+			m.TwinB = inA[m.B.Payload]
+		}
+	}
+}
+
+func sortModules(ms []Module) {
+	slices.SortFunc(ms, func(a, b Module) int { return cmp.Compare(a.Name, b.Name) })
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/internal/spool"
+	"github.com/modhash/modhash/kbuild/kmod"
+)
+
+// CheckModule reports why a file is no module file; nil if it could be one. It
+// looks at the first bytes only.
+func CheckModule(r io.ReaderAt, size int64) error { return kmod.Sniff(r, size) }
+
+// ErrNoSuchModule is what [ModuleOf] and [ModuleOfManifest] wrap.
+var ErrNoSuchModule = errors.New("no module of that name")
+
+// ModuleFiles compares two module files. Their names need not agree.
+func ModuleFiles(ctx context.Context, a, b string, o *Options) (*Comparison, error) {
+	ra, err := kbuild.ModuleFile(a)
+	if err != nil {
+		return nil, err
+	}
+	rb, err := kbuild.ModuleFile(b)
+	if err != nil {
+		return nil, err
+	}
+	return one(ctx, Side{Paths: []string{a}, Kind: "module"}, Side{Paths: []string{b}, Kind: "module"}, modulePair{kbuild.ModuleName(a), ra, rb}, o)
+}
+
+// ModuleOf compares the module of that name in a build (side A) with a file.
+func ModuleOf(ctx context.Context, b *kbuild.Build, file string, o *Options) (*Comparison, error) {
+	rb, err := kbuild.ModuleFile(file)
+	if err != nil {
+		return nil, err
+	}
+	name := kbuild.ModprobeName(kbuild.ModuleName(file))
+	for _, refs := range [][]kbuild.Ref{b.Modules(), b.Others()} {
+		for i := range refs {
+			if r := &refs[i]; r.File != nil && kbuild.ModprobeName(r.Name) == name {
+				return one(ctx, sideOf(b), Side{Paths: []string{file}, Kind: "module"}, modulePair{r.Name, r, rb}, o)
+			}
+		}
+	}
+	return nil, fmt.Errorf("%w in the build: %s", ErrNoSuchModule, name)
+}
+
+// ModuleOfManifest compares what a manifest (side A) states about the module of
+// that name with a file.
+func ModuleOfManifest(ctx context.Context, m *hashset.Manifest, manifest, file string, o *Options) (*Comparison, error) {
+	r, err := kbuild.ModuleFile(file)
+	if err != nil {
+		return nil, err
+	}
+	name := kbuild.ModprobeName(kbuild.ModuleName(file))
+	for _, e := range m.Entries {
+		if kbuild.ModprobeName(e.Name) != name {
+			continue
+		}
+		c, err := one(ctx, Side{[]string{manifest}, "manifest", m.Release, m.Arch}, Side{Paths: []string{file}, Kind: "module"}, modulePair{e.Name, nil, r}, o)
+		if err != nil {
+			return nil, err
+		}
+		c.stateA(e)
+		return c, nil
+	}
+	return nil, fmt.Errorf("%w in the manifest: %s", ErrNoSuchModule, name)
+}
+
+// one compares a single pair.
+func one(ctx context.Context, a, b Side, p modulePair, o *Options) (*Comparison, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	w := newModuleWorker(o, spool.NewBudget(spool.DefaultBudget))
+	defer w.close()
+	m, err := w.compare(&p)
+	if err != nil {
+		return nil, err
+	}
+	c := &Comparison{A: a, B: b}
+	c.addModules([]Module{*m}, false)
+	c.settle()
+	return c, nil
+}
+
+// stateA puts a line of a manifest in the place of the missing side A of the
+// one module.
+func (c *Comparison) stateA(e hashset.Entry) {
+	m := c.Modules[0]
+	m.Only, m.A = Both, manifestFile(e)
+	if m.B.Problem == "" && m.B.Payload == e.Digest {
+		m.Verdict = Identical
+	}
+	c.Modules, c.Count, c.Verdict, c.ModulesVerdict = nil, ModuleCount{}, Identical, Identical
+	c.ManifestLevel = true
+	c.addModules([]Module{m}, false)
+	c.settle()
+}
+
+// Mirror returns the comparison with the sides swapped.
+func (c *Comparison) Mirror() *Comparison {
+	m := *c
+	m.A, m.B = c.B, c.A
+	n := &m.Count
+	n.A, n.B, n.OnlyA, n.OnlyB = n.B, n.A, n.OnlyB, n.OnlyA
+	m.Modules = make([]Module, len(c.Modules))
+	for i, x := range c.Modules {
+		x.A, x.B, x.PosA, x.PosB, x.TwinA, x.TwinB = x.B, x.A, x.PosB, x.PosA, x.TwinB, x.TwinA
+		x.Only = x.Only.mirror()
+		m.Modules[i] = x
+	}
+	if r := c.Root; r != nil {
+		m.Root = &RootPair{r.Verdict, r.SchemeB, r.SchemeA, r.B, r.A}
+	}
+	if i := c.Image; i != nil {
+		m.Image = &ImagePair{i.Verdict, i.Only.mirror(), i.DigestsEqual, i.B, i.A, i.DigestB, i.DigestA}
+	}
+	m.Files = make([]File, len(c.Files))
+	for i, f := range c.Files {
+		f.Only = f.Only.mirror()
+		changes := make([]Change, len(f.Changes))
+		for k, ch := range f.Changes {
+			changes[k] = Change{ch.Field, ch.B, ch.A}
+		}
+		f.Changes = changes
+		m.Files[i] = f
+	}
+	m.Packages = make([]Package, len(c.Packages))
+	for i, p := range c.Packages {
+		m.Packages[i] = Package{p.B, p.A, p.Verdict}
+	}
+	return &m
+}
+
+func (o Only) mirror() Only {
+	switch o {
+	case OnlyA:
+		return OnlyB
+	case OnlyB:
+		return OnlyA
+	}
+	return o
+}
