@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/verify"
+)
+
+// VerifySchema names the JSON form of a verification and its version.
+const VerifySchema = "modhash.verify/1"
+
+// VerdictOf is the word that a verification comes to: "verified",
+// "self-consistent", "partial" or "NOT verified". The middle ones are said
+// whether or not they were accepted.
+func VerdictOf(r *verify.Result) string {
+	for _, f := range r.Findings {
+		if !f.Accepted && f.Kind != verify.Partial && f.Kind != verify.SelfConsistent {
+			return "NOT verified"
+		}
+	}
+	switch {
+	case r.Has(verify.Partial):
+		return "partial"
+	case r.Has(verify.SelfConsistent):
+		return "self-consistent"
+	}
+	return "verified"
+}
+
+func verifyTone(verdict string) tone {
+	switch verdict {
+	case "verified":
+		return good
+	case "NOT verified":
+		return bad
+	}
+	return fair
+}
+
+// Verify writes a verification as text. manifest is the name of the manifest.
+func Verify(w io.Writer, r *verify.Result, manifest string, s Style) error {
+	p := &page{style: s}
+	verdict := VerdictOf(r)
+	p.line("%s: %s", s.paint(verifyTone(verdict), verdict), verifySummary(r, verdict))
+	m := r.Manifest
+	p.line("  manifest  %s (%s, %s, %s)", Safe(manifest), m.Release, m.Arch, plural(len(m.Entries), "module"))
+	p.line("  modules   %s of %s are as stated", count(r.Equal), count(len(m.Entries)))
+	p.line("  root      %s", rootWords(r))
+	p.line("  image     %s", imageState(r))
+	p.line("  trailers  %s", census(r))
+	p.findings(r)
+	for _, n := range r.Notes {
+		p.line("note: %s", Safe(n.String()))
+	}
+	return p.writeTo(w)
+}
+
+func verifySummary(r *verify.Result, verdict string) string {
+	var parts []string
+	switch verdict {
+	case "NOT verified":
+		parts = append(parts, findingWords(r))
+	case "partial":
+		parts = append(parts, fmt.Sprintf("%s of %s modules are as stated; the root may admit modules that were not given", count(r.Equal), count(len(r.Manifest.Entries))))
+	default:
+		parts = append(parts, fmt.Sprintf("all %s are as stated", plural(len(r.Manifest.Entries), "module")))
+		if r.ImageChecked {
+			parts = append(parts, "the kernel image too")
+		}
+		if verdict == "self-consistent" {
+			parts = append(parts, "but by a manifest that comes out of the build itself")
+		}
+		for _, f := range r.Findings {
+			if f.Accepted && f.Kind != verify.SelfConsistent {
+				parts = append(parts, "findings accepted: "+findingWords(r))
+				break
+			}
+		}
+	}
+	if r.Manifest.Image.State == hashset.ImageNotCovered {
+		parts = append(parts, "kernel image NOT verified")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// findingWords counts the findings by kind, in their order.
+func findingWords(r *verify.Result) string {
+	counts := map[verify.Kind]int{}
+	var kinds []verify.Kind
+	for _, f := range r.Findings {
+		if counts[f.Kind] == 0 {
+			kinds = append(kinds, f.Kind)
+		}
+		counts[f.Kind]++
+	}
+	var w []string
+	for _, k := range kinds {
+		switch k {
+		case verify.Root, verify.OtherArch, verify.OtherRelease, verify.Image, verify.Partial, verify.SelfConsistent, verify.Kind(kbuild.NoOrder):
+			w = append(w, string(k))
+		default:
+			w = append(w, count(counts[k])+" "+string(k))
+		}
+	}
+	return strings.Join(w, ", ")
+}
+
+func rootWords(r *verify.Result) string {
+	switch r.Root {
+	case verify.RootMatches:
+		return fmt.Sprintf("recomputed from the modules, as stated (%s)", r.Manifest.Scheme)
+	case verify.RootDiffers:
+		return "recomputed from the modules, DIFFERS"
+	case verify.RootNone:
+		return "the manifest has none"
+	}
+	return "not recomputed: not all modules are there"
+}
+
+func imageState(r *verify.Result) string {
+	switch {
+	case r.ImageChecked:
+		return "as stated: " + Safe(r.Image.Path)
+	case r.Manifest.Image.State == hashset.ImageNotCovered:
+		return "NOT verified: the manifest does not cover it"
+	case r.Has(verify.Image) && r.Image == nil:
+		return "not in the build"
+	case r.Has(verify.Image):
+		return "NOT as stated: " + Safe(r.Image.Path)
+	case r.Has(verify.Kind(kbuild.BadImage)):
+		return "malformed"
+	}
+	return "the build has none, as stated"
+}
+
+func census(r *verify.Result) string {
+	var w []string
+	for i, t := range r.Census {
+		if i == 5 {
+			w = append(w, fmt.Sprintf("%d more kinds", len(r.Census)-i))
+			break
+		}
+		w = append(w, fmt.Sprintf("%s %s", count(t.Count), Safe(t.Name)))
+	}
+	if len(w) == 0 {
+		return "no module was read"
+	}
+	return strings.Join(w, "; ")
+}
+
+func (p *page) findings(r *verify.Result) {
+	for i := 0; i < len(r.Findings); {
+		j := i
+		for j < len(r.Findings) && r.Findings[j].Kind == r.Findings[i].Kind {
+			j++
+		}
+		group := r.Findings[i:j]
+		i = j
+		accepted := ""
+		if group[0].Accepted {
+			accepted = ", accepted"
+		}
+		p.line("")
+		p.line("%s (%d%s):", group[0].Kind, len(group), accepted)
+		p.items(len(group), func(k int) string {
+			f := group[k]
+			switch {
+			case f.Name == "":
+				return Safe(f.Detail)
+			case f.Detail == "":
+				return Safe(f.Name)
+			}
+			return Safe(f.Name) + ": " + Safe(f.Detail)
+		})
+	}
+}
+
+type verifyDoc struct {
+	Schema       string           `json:"schema"`
+	Verdict      string           `json:"verdict"`
+	Manifest     verifyManifest   `json:"manifest"`
+	Equal        int              `json:"modules_equal"`
+	Given        int              `json:"modules_given"`
+	Root         verify.RootState `json:"root"`
+	ImageChecked bool             `json:"image_checked"`
+	Trailers     []trailerDoc     `json:"trailers"`
+	Findings     []findingDoc     `json:"findings"`
+	Notes        []kbuild.Problem `json:"notes"`
+}
+
+type verifyManifest struct {
+	Path    string              `json:"path"`
+	Release string              `json:"release"`
+	Arch    string              `json:"arch"`
+	Modules int                 `json:"modules"`
+	Hashset hashset.Scheme      `json:"hashset"`
+	Image   hashset.ImageDigest `json:"image"`
+}
+
+type trailerDoc struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+type findingDoc struct {
+	Kind     verify.Kind `json:"kind"`
+	Name     string      `json:"name,omitempty"`
+	Detail   string      `json:"detail,omitempty"`
+	Accepted bool        `json:"accepted,omitempty"`
+}
+
+// VerifyJSON writes a verification as JSON, complete.
+func VerifyJSON(w io.Writer, r *verify.Result, manifest string) error {
+	m := r.Manifest
+	doc := verifyDoc{
+		Schema: VerifySchema, Verdict: VerdictOf(r),
+		Manifest: verifyManifest{manifest, m.Release, m.Arch, len(m.Entries), m.Scheme, m.Image},
+		Equal:    r.Equal, Given: r.Given, Root: r.Root, ImageChecked: r.ImageChecked,
+		Trailers: make([]trailerDoc, len(r.Census)), Findings: make([]findingDoc, len(r.Findings)),
+		Notes: append([]kbuild.Problem{}, r.Notes...),
+	}
+	for i, t := range r.Census {
+		doc.Trailers[i] = trailerDoc(t)
+	}
+	for i, f := range r.Findings {
+		doc.Findings[i] = findingDoc(f)
+	}
+	return writeJSON(w, doc)
+}
