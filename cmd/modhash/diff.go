@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/pkgfile"
+	"github.com/modhash/modhash/kbuild/report"
+)
+
+const diffLong = `Compares two builds, or two of anything: directories, packages, manifests, module
+files. Packages that belong together are joined with commas.
+
+Each module is identical (every stored byte), payload-identical (another
+signature or compression around the same payload) or different; or it is on one
+side only, or at another place in modules.order. The kernel image and all other
+files are compared too: content, type, mode and link target, and between
+packages also owner, time, order, and the package's own metadata. The verdict of
+the whole is the worst of its parts; that of the modules is given apart.
+
+Files in the modules folder, and names that hold the kernel release, are matched
+across releases. Where a side is a build tree, its modules, image and
+modules.builtin* are compared. Where a side is a manifest, the payload digests,
+the order, the root and the image's digest are.
+
+Equal files are not decompressed, so that two trees are compared at the speed of
+reading them.`
+
+const diffExample = `$ modhash diff sample/a sample/c | head -1
+different: 24 modules, 1 different, 23 identical; kernel image identical; 9 other files identical`
+
+// diffAcceptable are the differences that a user can accept.
+var diffAcceptable = []string{"signature", "compression", "files"}
+
+type diffFlags struct {
+	build  buildFlags
+	format string
+	all    bool
+	accept []string
+}
+
+func (a *app) diff() *cobra.Command {
+	f := &diffFlags{}
+	cmd := &cobra.Command{
+		Use:     "diff [OPTION]... A B",
+		Short:   "compare two builds",
+		Long:    diffLong,
+		Example: diffExample,
+		Annotations: map[string]string{exitAnnotation: `0 identical: every byte that was to be compared is equal
+1 a difference
+2 wrong usage, or something could not be read
+3 differences, but only accepted ones (--accept)`},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runDiff(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
+	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
+	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), files (other files, and the package itself)")
+	f.build.register(cmd, false)
+	complete(cmd, "format", "text", "json")
+	complete(cmd, "accept", diffAcceptable...)
+	return cmd
+}
+
+// thing is an argument of diff: one of the three is set.
+type thing struct {
+	arg      string
+	build    *kbuild.Build
+	manifest *hashset.Manifest
+	module   string
+}
+
+func (t *thing) close() {
+	if t.build != nil {
+		t.build.Close() // read only
+	}
+}
+
+func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
+	if len(args) != 2 {
+		return usageError("%d arguments, want two things to compare", len(args))
+	}
+	if err := checkFormat(f.format); err != nil {
+		return err
+	}
+	for _, k := range f.accept {
+		if !slices.Contains(diffAcceptable, k) {
+			return usageError("--accept %s, want %s", k, join(diffAcceptable))
+		}
+	}
+	o, err := f.build.options()
+	if err != nil {
+		return err
+	}
+	o.AllFiles = true
+	c, err := a.compare(ctx, f, args, o)
+	if err != nil {
+		return hintFor(err)
+	}
+	style := a.style()
+	style.All = f.all
+	err = a.output(ctx, "", func(w io.Writer) error {
+		if f.format == "json" {
+			return report.DiffJSON(w, c)
+		}
+		return report.Diff(w, c, style)
+	})
+	if err != nil {
+		return err
+	}
+	return code(diffCode(c, f.accept))
+}
+
+func (a *app) compare(ctx context.Context, f *diffFlags, args []string, o *kbuild.Options) (*compare.Comparison, error) {
+	var sides [2]thing
+	defer sides[0].close()
+	defer sides[1].close()
+	var g errgroup.Group
+	for i := range sides {
+		g.Go(func() (err error) {
+			sides[i], err = a.openThing(ctx, args[i], o)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	m := a.meter()
+	defer m.close()
+	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress()}
+	return compareThings(ctx, &sides[0], &sides[1], co)
+}
+
+func compareThings(ctx context.Context, x, y *thing, o *compare.Options) (*compare.Comparison, error) {
+	switch {
+	case x.module != "" && y.module != "":
+		return compare.ModuleFiles(ctx, x.module, y.module, o)
+	case x.build != nil && y.build != nil:
+		return compare.Builds(ctx, x.build, y.build, o)
+	case x.module != "":
+		return mirrored(compareModule(ctx, y, x.module, o))
+	case y.module != "":
+		return compareModule(ctx, x, y.module, o)
+	}
+	mx, err := stated(ctx, x, y, o)
+	if err != nil {
+		return nil, err
+	}
+	my, err := stated(ctx, y, x, o)
+	if err != nil {
+		return nil, err
+	}
+	return compare.Manifests(mx, my, x.arg, y.arg), nil
+}
+
+// compareModule compares a build or manifest with one module file.
+func compareModule(ctx context.Context, t *thing, module string, o *compare.Options) (*compare.Comparison, error) {
+	if t.build != nil {
+		return compare.ModuleOf(ctx, t.build, module, o)
+	}
+	return compare.ModuleOfManifest(ctx, t.manifest, t.arg, module, o)
+}
+
+func mirrored(c *compare.Comparison, err error) (*compare.Comparison, error) {
+	if err != nil {
+		return nil, err
+	}
+	return c.Mirror(), nil
+}
+
+// stated is what a manifest of t says, in the scheme of other if that is one.
+func stated(ctx context.Context, t, other *thing, o *compare.Options) (*hashset.Manifest, error) {
+	if t.manifest != nil {
+		return t.manifest, nil
+	}
+	scheme := hashset.Merkle
+	if other.manifest != nil {
+		scheme = other.manifest.Scheme
+	}
+	sum, err := t.build.Summarize(ctx, scheme, o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return sum.Stated(), nil
+}
+
+// openThing finds out what an argument is, by its content.
+func (a *app) openThing(ctx context.Context, arg string, o *kbuild.Options) (thing, error) {
+	t := thing{arg: arg}
+	paths := splitBuild(arg)
+	if len(paths) == 1 {
+		kind, err := a.single(&t, paths[0])
+		if kind || err != nil {
+			return t, err
+		}
+	}
+	var err error
+	t.build, err = kbuild.Open(ctx, paths, o)
+	return t, err
+}
+
+// single recognises a manifest and a module file.
+func (a *app) single(t *thing, path string) (ok bool, err error) {
+	if path == "-" || isManifest(path) {
+		t.manifest, err = a.readManifest(path)
+		return true, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() // read only
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return false, err
+	}
+	kind, err := pkgfile.Sniff(f)
+	if err != nil || kind != 0 {
+		return false, err
+	}
+	if err := compare.CheckModule(f, st.Size()); err != nil {
+		return false, withHint(errors.New(path+" is neither a directory, a package, a manifest nor a module: "+err.Error()), "give two builds, packages, manifests or modules")
+	}
+	t.module = path
+	return true, nil
+}
+
+// diffCode is the exit code for a comparison.
+func diffCode(c *compare.Comparison, accept []string) int {
+	if c.Verdict == compare.Identical {
+		return exitOK
+	}
+	accepted := func(k string) bool { return slices.Contains(accept, k) }
+	n := &c.Count
+	switch {
+	case c.ModulesVerdict == compare.Different,
+		n.Signature > 0 && !accepted("signature"),
+		n.Compression > 0 && !accepted("compression"),
+		n.SignatureAndCompression > 0 && !(accepted("signature") && accepted("compression")),
+		c.Root != nil && c.Root.Verdict != compare.Identical,
+		c.Image != nil && c.Image.Verdict != compare.Identical,
+		c.A.Release != c.B.Release:
+		return exitFinding
+	}
+	if len(c.Files) > 0 && !accepted("files") {
+		return exitFinding
+	}
+	// A package file differs because of its members, or in framing.
+	if len(accept) == 0 || n.PayloadIdentical() == 0 && !accepted("files") {
+		return exitFinding
+	}
+	return exitAccepted
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/report"
+)
+
+const generateLong = `Reads the modules that modules.order lists, and the kernel image, and writes the
+manifest: for each module the SHA-256 of its payload (decompressed, without the
+signature or proof at its end), and the root of the hashset over all of them.
+The manifest is the same, byte for byte, whether the build is a directory or a
+package, however its modules are compressed, and whoever signed them.
+
+Nothing is written if a listed module is missing, or if there is a finding: a
+file that is no module, two trailers on one module, bytes behind a marker, a
+module below kernel/ that is not listed, one outside that has the name of one
+inside. Out-of-tree modules are named and left out.
+
+The kernel image is [usr/]lib/modules/RELEASE/vmlinuz or boot/vmlinuz-RELEASE
+(boot/vmlinux-RELEASE if there is no vmlinuz), and in a build tree what the
+architecture's makefile builds. Its digest leaves a PE signature out.
+
+"sha256sum --strict -c" checks a manifest in an uncompressed, unsigned tree.`
+
+const generateExample = `$ modhash generate sample/a -o a.modhash
+$ head -4 a.modhash
+# modhash manifest v1
+# release: 6.12.0-sample
+# arch: x86_64 elf64 little
+# digest: sha256
+$ modhash generate sample/b | cmp - a.modhash`
+
+// generateAcceptable are the kinds of findings that do not touch what a
+// manifest states.
+var generateAcceptable = []kbuild.ProblemKind{
+	kbuild.Unlisted, kbuild.Shadow, kbuild.Mislabelled, kbuild.BadName, kbuild.OtherRelease,
+}
+
+type generateFlags struct {
+	build  buildFlags
+	output string
+	format string
+	scheme string
+	accept []string
+}
+
+func (a *app) generate() *cobra.Command {
+	f := &generateFlags{}
+	cmd := &cobra.Command{
+		Use:         "generate [OPTION]... BUILD...",
+		Short:       "write the manifest of a build",
+		Long:        generateLong,
+		Example:     generateExample,
+		Annotations: map[string]string{exitAnnotation: "0 the manifest was written\n1 a finding; nothing was written\n2 wrong usage, a listed module is missing, or something could not be read or written\n3 the manifest was written; there are findings, all of them accepted (--accept)"},
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.runGenerate(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
+	fl.StringVar(&f.format, "format", "text", "`FORM` of the output: text is the manifest, json is for programs to read")
+	fl.StringVar(&f.scheme, "hashset", "merkle", "`KIND` of hashset: merkle, flat or none")
+	fl.BoolVar(&f.build.noImage, "no-image", false, "leave the kernel image out: the manifest says not-covered")
+	fl.StringSliceVar(&f.accept, "accept", nil, "write in spite of findings of these `KINDS`: "+join(generateAcceptable))
+	f.build.register(cmd, true)
+	complete(cmd, "format", "text", "json")
+	complete(cmd, "hashset", "merkle", "flat", "none")
+	complete(cmd, "accept", words(generateAcceptable)...)
+	return cmd
+}
+
+func words[T ~string](s []T) []string {
+	out := make([]string, len(s))
+	for i, v := range s {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func join[T ~string](s []T) string { return strings.Join(words(s), ", ") }
+
+func parseScheme(s string) (hashset.Scheme, error) {
+	switch s {
+	case "merkle":
+		return hashset.Merkle, nil
+	case "flat":
+		return hashset.Flat, nil
+	case "none":
+		return hashset.None, nil
+	}
+	return "", usageError("--hashset %s, want merkle, flat or none", s)
+}
+
+func checkFormat(s string) error {
+	if s != "text" && s != "json" {
+		return usageError("--format %s, want text or json", s)
+	}
+	return nil
+}
+
+func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string) error {
+	if len(paths) == 0 {
+		return usageError("no build given")
+	}
+	if err := checkFormat(f.format); err != nil {
+		return err
+	}
+	scheme, err := parseScheme(f.scheme)
+	if err != nil {
+		return err
+	}
+	for _, k := range f.accept {
+		if !slices.Contains(generateAcceptable, kbuild.ProblemKind(k)) {
+			return usageError("--accept %s, want %s", k, join(generateAcceptable))
+		}
+	}
+	o, err := f.build.options()
+	if err != nil {
+		return err
+	}
+	if err := protectInputs(f.output, append(slices.Clone(paths), f.build.order, f.build.image)); err != nil {
+		return err
+	}
+	sum, err := a.summarize(ctx, paths, o, scheme)
+	if err != nil {
+		return err
+	}
+	accepted, err := a.judge(sum, f.accept)
+	if err != nil {
+		return err
+	}
+	m, err := sum.Manifest()
+	if err != nil {
+		return withHint(err, "%s", hintIncomplete)
+	}
+	if sum.Image == nil && !sum.NoImage && !a.quiet {
+		a.warn("the build holds no kernel image: the manifest says none (--image names one, --no-image says not-covered)")
+	}
+	err = a.output(ctx, f.output, func(w io.Writer) error {
+		if f.format == "json" {
+			return report.ManifestJSON(w, m)
+		}
+		_, err := m.WriteTo(w)
+		return err
+	})
+	if err == nil && accepted {
+		return code(exitAccepted)
+	}
+	return err
+}
+
+const hintIncomplete = "give all packages of the build together, or the directory that it was installed into; --order FILE names a modules.order"
+
+// summarize opens and reads a build.
+func (a *app) summarize(ctx context.Context, paths []string, o *kbuild.Options, scheme hashset.Scheme) (*kbuild.Summary, error) {
+	b, err := openBuild(ctx, paths, o)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close() // read only
+	if len(b.Modules()) > 0 && b.Modules()[0].File == nil && !slices.ContainsFunc(b.Modules(), func(r kbuild.Ref) bool { return r.File != nil }) {
+		return nil, withHint(fmt.Errorf("modules.order lists %d modules, and none of them is there", len(b.Modules())), "%s", hintIncomplete)
+	}
+	m := a.meter()
+	defer m.close()
+	sum, err := b.Summarize(ctx, scheme, m.progress())
+	return sum, hintFor(err)
+}
+
+// judge tells the problems of a build and ends the run if one of them is a
+// finding that was not accepted, or the build is not complete.
+func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err error) {
+	var missing, findings []kbuild.Problem
+	noOrder := false
+	for _, p := range sum.Problems {
+		switch {
+		case p.Note:
+			if !a.quiet {
+				a.message("note", p.String())
+			}
+		case p.Kind == kbuild.Missing:
+			missing = append(missing, p)
+		case p.Kind == kbuild.NoOrder:
+			noOrder = true
+			a.message("error", p.Detail)
+		case slices.Contains(accept, string(p.Kind)):
+			accepted = true
+			a.warn("accepted: %v", p)
+		default:
+			findings = append(findings, p)
+		}
+	}
+	a.list(missing)
+	a.list(findings)
+	switch {
+	case noOrder:
+		return false, withHint(errors.New("without modules.order there is no manifest; nothing was written"), "%s", hintIncomplete)
+	case len(missing) > 0:
+		return false, withHint(fmt.Errorf("%d of %d listed modules are missing; nothing was written", len(missing), sum.Listed), "%s", hintIncomplete)
+	case len(findings) > 0:
+		return false, finding("%d findings; nothing was written", len(findings))
+	}
+	return accepted, nil
+}
+
+// list tells problems, one line each, as far as a reader will go.
+func (a *app) list(ps []kbuild.Problem) {
+	const most = 50
+	for i, p := range ps {
+		if i == most {
+			a.message("error", fmt.Sprintf("… and %d more", len(ps)-i))
+			return
+		}
+		a.message("error", p.String())
+	}
+}
+
+// protectInputs refuses an output that is one of the inputs, or a file of an
+// input directory that is no manifest.
+func protectInputs(output string, inputs []string) error {
+	if output == "" || output == "-" {
+		return nil
+	}
+	out, err := os.Stat(output)
+	if err != nil || !out.Mode().IsRegular() {
+		return nil
+	}
+	for _, in := range inputs {
+		st, err := os.Stat(in)
+		if in == "" || err != nil {
+			continue
+		}
+		switch {
+		case os.SameFile(st, out):
+			return usageError("the output %s is an input too", output)
+		case st.IsDir() && within(output, in) && !isOurs(output):
+			return usageError("the output %s is a file of the build %s", output, in)
+		}
+	}
+	return nil
+}
+
+func within(file, dir string) bool {
+	f, err1 := filepath.EvalSymlinks(file)
+	d, err2 := filepath.EvalSymlinks(dir)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	f, err1 = filepath.Abs(f)
+	d, err2 = filepath.Abs(d)
+	rel, err := filepath.Rel(d, f)
+	return errors.Join(err, err1, err2) == nil && filepath.IsLocal(rel)
+}
+
+// isOurs reports whether a file is one that this verb writes.
+func isOurs(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // read only
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(f, head)
+	head = head[:n]
+	return n == 0 || hashset.IsManifest(head) || strings.HasPrefix(string(head), "{\n  \"schema\": \""+report.ManifestSchema)
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/report"
+	"github.com/modhash/modhash/kbuild/verify"
+)
+
+const verifyLong = `Checks a build against a manifest: every module's payload, that none is missing,
+added or at another place in modules.order, the root of the hashset (recomputed
+from the modules), the kernel image, and what the modules end in. The first line
+of the output is the verdict.
+
+The manifest is the first argument, or given with --manifest. Without one, a
+modhash.manifest in the modules folder is used; what lies inside the build that
+it describes proves little, so the verdict is then self-consistent.
+
+Out-of-tree modules are not in a manifest. They are listed as findings; --accept
+out-of-tree accepts that they are not checked.
+
+With --partial, BUILD holds some of the modules only, as an initramfs does. The
+others are not missing then, but the verdict says partial, because the root may
+admit modules that were not given.`
+
+const verifyExample = `$ modhash generate sample/a -o a.modhash
+$ modhash verify a.modhash sample/b | head -1
+verified: all 24 modules are as stated; the kernel image too`
+
+type verifyFlags struct {
+	build    buildFlags
+	manifest string
+	format   string
+	all      bool
+	opt      verify.Options
+}
+
+func (a *app) verify() *cobra.Command {
+	f := &verifyFlags{}
+	cmd := &cobra.Command{
+		Use:         "verify [OPTION]... [MANIFEST] BUILD...",
+		Short:       "check a build against a manifest",
+		Long:        verifyLong,
+		Example:     verifyExample,
+		Annotations: map[string]string{exitAnnotation: commonExit},
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.runVerify(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.manifest, "manifest", "", "the manifest `FILE`, \"-\" for standard input; all arguments are then of the build")
+	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
+	fl.BoolVar(&f.all, "all", false, "list every finding in the text, however many there are")
+	fl.BoolVar(&f.opt.Partial, "partial", false, "the build holds some of the modules only")
+	fl.StringVar(&f.opt.RequireTrailer, "require-trailer", "", "every in-tree module must end in `WHAT`: none, proof, signature, any (of the two), or signature:HEX with a key id or serial number")
+	fl.StringSliceVar(&f.opt.Accept, "accept", nil, "accept findings of these `KINDS`: "+strings.Join(verify.Acceptable(), ", "))
+	f.build.register(cmd, true)
+	complete(cmd, "format", "text", "json")
+	complete(cmd, "accept", verify.Acceptable()...)
+	complete(cmd, "require-trailer", "none", "proof", "signature", "any")
+	return cmd
+}
+
+func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) error {
+	if err := checkFormat(f.format); err != nil {
+		return err
+	}
+	if err := f.opt.CheckOptions(); err != nil {
+		return usageError("%v", err)
+	}
+	o, err := f.build.options()
+	if err != nil {
+		return err
+	}
+	name, paths := f.manifest, args
+	if name == "" && len(args) > 0 && isManifest(args[0]) {
+		name, paths = args[0], args[1:]
+	}
+	if len(paths) == 0 {
+		return usageError("no build given")
+	}
+	var m *hashset.Manifest
+	if name != "" {
+		if m, err = a.readManifest(name); err != nil {
+			return err
+		}
+		f.opt.SelfConsistent = liesIn(name, paths)
+	}
+	b, err := openBuild(ctx, paths, o)
+	if err != nil {
+		return err
+	}
+	defer b.Close() // read only
+	if m == nil {
+		if m, name, err = ownManifest(b); err != nil {
+			return err
+		}
+		f.opt.SelfConsistent = true
+	}
+	if len(m.Entries) == 0 && m.Image.State != hashset.ImageSHA256 {
+		return errors.New("the manifest states neither a module nor an image: there is nothing to check")
+	}
+	return a.finishVerify(ctx, f, m, name, b)
+}
+
+func (a *app) finishVerify(ctx context.Context, f *verifyFlags, m *hashset.Manifest, name string, b *kbuild.Build) error {
+	meter := a.meter()
+	f.opt.Progress = meter.progress()
+	r, err := verify.Manifest(ctx, m, b, &f.opt)
+	meter.close()
+	if err != nil {
+		return hintFor(err)
+	}
+	style := a.style()
+	style.All = f.all
+	err = a.output(ctx, "", func(w io.Writer) error {
+		if f.format == "json" {
+			return report.VerifyJSON(w, r, name)
+		}
+		return report.Verify(w, r, name, style)
+	})
+	switch {
+	case err != nil:
+		return err
+	case r.Failed() > 0:
+		return code(exitFinding)
+	case len(r.Findings) > 0:
+		return code(exitAccepted)
+	}
+	return nil
+}
+
+// isManifest looks at the first bytes of a file.
+func isManifest(path string) bool {
+	st, err := os.Stat(path)
+	if err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close() // read only
+	head := make([]byte, 32)
+	n, _ := io.ReadFull(f, head)
+	return hashset.IsManifest(head[:n])
+}
+
+func (a *app) readManifest(path string) (*hashset.Manifest, error) {
+	in := a.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() // read only
+		in = f
+	}
+	m, err := hashset.Parse(in)
+	if err != nil {
+		err = fmt.Errorf("reading %s: %w", path, err)
+		if errors.Is(err, hashset.ErrNotManifest) {
+			return nil, withHint(err, "the manifest comes first, then the build; modhash generate makes one")
+		}
+		return nil, withHint(err, "a manifest is one exact text: take it as it was published")
+	}
+	return m, nil
+}
+
+// liesIn reports whether a file is below one of the directories.
+func liesIn(file string, dirs []string) bool {
+	for _, d := range dirs {
+		if st, err := os.Stat(d); err == nil && st.IsDir() && file != "-" && within(file, d) {
+			return true
+		}
+	}
+	return false
+}
+
+// manifestName is how a manifest beside the modules is called.
+const manifestName = "modhash.manifest"
+
+// ownManifest finds the manifest that the build itself holds.
+func ownManifest(b *kbuild.Build) (*hashset.Manifest, string, error) {
+	f := b.FindInFolder(manifestName)
+	if f == nil {
+		return nil, "", withHint(errors.New("no manifest given, and no "+manifestName+" in the modules folder"),
+			"give the manifest first: modhash verify MANIFEST %s", filepath.Base(b.Sources()[0].Path()))
+	}
+	c, err := f.Open()
+	if err != nil {
+		return nil, "", fmt.Errorf("reading %s: %w", f.Path(), err)
+	}
+	defer c.Close() // read only
+	m, err := hashset.Parse(io.NewSectionReader(c, 0, c.Size()))
+	if err != nil {
+		return nil, "", fmt.Errorf("reading %s: %w", f.Path(), err)
+	}
+	return m, f.Path(), nil
+}
