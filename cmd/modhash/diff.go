@@ -38,7 +38,7 @@ Equal files are not decompressed, so that two trees are compared at the speed of
 reading them.`
 
 const diffExample = `$ modhash diff sample/a sample/c | head -1
-different: 24 modules, 1 different, 23 identical; kernel image identical; 9 other files identical`
+different: 24 modules, 1 different, 23 identical; kernel image identical; 4 other files identical`
 
 // diffAcceptable are the differences that a user can accept.
 var diffAcceptable = []string{"signature", "compression", "files"}

@@ -66,8 +66,8 @@ type Comparison struct {
 	Root    *RootPair  // of two manifests
 	Image   *ImagePair // nil if neither side has an image
 	Files   []File     // those that differ; by name
-	// FilesCompared counts pairs of files other than modules and the image;
-	// FilesEqual those without any difference.
+	// FilesCompared counts pairs of files other than modules, the image and
+	// folders; FilesEqual those without any difference.
 	FilesCompared, FilesEqual int
 	Packages                  []Package
 	Notes                     []string // what was not compared, and why

@@ -56,6 +56,7 @@ func table(b *kbuild.Build, img *kbuild.Image) []entry {
 	}
 	var out []entry
 	seen := map[string]int{}
+	folders := map[string]*kbuild.Member{}
 	for si, s := range b.Sources() {
 		for i := range s.Members() {
 			m := &s.Members()[i]
@@ -67,6 +68,13 @@ func table(b *kbuild.Build, img *kbuild.Image) []entry {
 			}
 			if img != nil && img.File != nil && img.File.Source == s && img.File.Index == i {
 				e.role, e.key = imageFile, "{image}"
+			}
+			if m.Mode.IsDir() && m.Area == "" {
+				// Packages of one build share folders.
+				if f := folders[e.key]; f != nil && mode(f) == mode(m) && owner(f) == owner(m) {
+					continue
+				}
+				folders[e.key] = m
 			}
 			seen[e.key]++
 			if n := seen[e.key]; n > 1 {
@@ -143,6 +151,9 @@ func inBuildTreeToo(e *entry) bool {
 type filePair struct {
 	key  string
 	a, b *entry
+	// recompressed: a module whose two files are compressed differently; their
+	// names then differ by that, which is told with the module.
+	recompressed bool
 }
 
 func pairFiles(a, b []entry) []filePair {
@@ -176,6 +187,7 @@ func (c *Comparison) files(ctx context.Context, a, b *kbuild.Build, imgA, imgB *
 	ta := slices.DeleteFunc(table(a, imgA), func(e entry) bool { return !sc.keepA(&e) })
 	tb := slices.DeleteFunc(table(b, imgB), func(e entry) bool { return !sc.keepB(&e) })
 	pairs := pairFiles(ta, tb)
+	c.markRecompressed(pairs)
 	keep := map[string]bool{}
 	if sc.metadata {
 		var common []placed
@@ -207,7 +219,7 @@ func (c *Comparison) files(ctx context.Context, a, b *kbuild.Build, imgA, imgB *
 	}
 	for i, f := range out {
 		p := &pairs[i]
-		if p.a != nil && p.b != nil && p.a.role == plain {
+		if p.a != nil && p.b != nil && p.a.role == plain && !p.a.file.Member().Mode.IsDir() {
 			c.FilesCompared++
 			if f == nil {
 				c.FilesEqual++
@@ -218,6 +230,16 @@ func (c *Comparison) files(ctx context.Context, a, b *kbuild.Build, imgA, imgB *
 		}
 	}
 	return nil
+}
+
+func (c *Comparison) markRecompressed(pairs []filePair) {
+	other := map[string]bool{}
+	for _, m := range c.Modules {
+		other[modulesFolder+m.Name] = m.A != nil && m.B != nil && m.A.Compression != m.B.Compression
+	}
+	for i := range pairs {
+		pairs[i].recompressed = other[pairs[i].key]
+	}
 }
 
 // describe makes the row of a pair.
@@ -274,7 +296,7 @@ func compareFile(p *filePair, metadata bool, bufA, bufB []byte) (*File, error) {
 		change("device", device(ma), device(mb))
 		change("xattrs", xattrs(ma), xattrs(mb))
 	}
-	if p.a.role == module && path.Ext(ma.Name) != path.Ext(mb.Name) {
+	if p.a.role == module && !p.recompressed {
 		change("name", path.Base(ma.Name), path.Base(mb.Name))
 	}
 	if len(f.Changes) == 0 {

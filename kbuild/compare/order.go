@@ -4,7 +4,8 @@ package compare
 
 import (
 	"cmp"
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"math/bits"
 	"slices"
 )
@@ -76,14 +77,10 @@ func better(x, y chain) chain {
 }
 
 func (c chain) with(name string, i int) chain {
-	h := fnv.New128a()
-	h.Write([]byte(name))
-	s := h.Sum(nil)
-	var hi, lo, carry uint64
-	for k := range 8 {
-		hi = hi<<8 | uint64(s[k])
-		lo = lo<<8 | uint64(s[8+k])
-	}
+	// A weaker hash gives equal sums to different sets of similar names.
+	h := sha256.Sum256([]byte(name))
+	hi, lo := binary.BigEndian.Uint64(h[:8]), binary.BigEndian.Uint64(h[8:16])
+	var carry uint64
 	c.lo, carry = bits.Add64(c.lo, lo, 0)
 	// The top bits are left out so that the sum of many cannot overflow.
 	c.hi += hi>>24 + carry

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
@@ -113,11 +114,11 @@ func (c *Comparison) Mirror() *Comparison {
 	m.A, m.B = c.B, c.A
 	n := &m.Count
 	n.A, n.B, n.OnlyA, n.OnlyB = n.B, n.A, n.OnlyB, n.OnlyA
-	m.Modules = make([]Module, len(c.Modules))
-	for i, x := range c.Modules {
+	m.Modules = slices.Clone(c.Modules)
+	for i := range m.Modules {
+		x := &m.Modules[i]
 		x.A, x.B, x.PosA, x.PosB, x.TwinA, x.TwinB = x.B, x.A, x.PosB, x.PosA, x.TwinB, x.TwinA
 		x.Only = x.Only.mirror()
-		m.Modules[i] = x
 	}
 	if r := c.Root; r != nil {
 		m.Root = &RootPair{r.Verdict, r.SchemeB, r.SchemeA, r.B, r.A}
@@ -125,17 +126,16 @@ func (c *Comparison) Mirror() *Comparison {
 	if i := c.Image; i != nil {
 		m.Image = &ImagePair{i.Verdict, i.Only.mirror(), i.DigestsEqual, i.B, i.A, i.DigestB, i.DigestA}
 	}
-	m.Files = make([]File, len(c.Files))
-	for i, f := range c.Files {
+	m.Files = slices.Clone(c.Files)
+	for i := range m.Files {
+		f := &m.Files[i]
 		f.Only = f.Only.mirror()
-		changes := make([]Change, len(f.Changes))
+		f.Changes = slices.Clone(f.Changes)
 		for k, ch := range f.Changes {
-			changes[k] = Change{ch.Field, ch.B, ch.A}
+			f.Changes[k] = Change{ch.Field, ch.B, ch.A}
 		}
-		f.Changes = changes
-		m.Files[i] = f
 	}
-	m.Packages = make([]Package, len(c.Packages))
+	m.Packages = slices.Clone(c.Packages)
 	for i, p := range c.Packages {
 		m.Packages[i] = Package{p.B, p.A, p.Verdict}
 	}

@@ -63,15 +63,23 @@ func diffSummary(c *compare.Comparison) string {
 			parts = append(parts, plural(len(c.Files), "file")+" with differences")
 		}
 	}
-	for _, pk := range c.Packages {
-		if pk.Verdict != compare.Identical && c.Verdict == compare.Different && len(parts) == 0 {
-			parts = append(parts, "package file")
-		}
+	if n := differingPackages(c); n > 0 {
+		parts = append(parts, plural(n, "package file")+" different")
 	}
 	if len(parts) == 0 {
 		return "nothing to compare"
 	}
 	return strings.Join(parts, "; ")
+}
+
+func differingPackages(c *compare.Comparison) int {
+	n := 0
+	for _, p := range c.Packages {
+		if p.Verdict != compare.Identical {
+			n++
+		}
+	}
+	return n
 }
 
 func moduleWords(n *compare.ModuleCount) string {

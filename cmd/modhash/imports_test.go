@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/modhash/modhash/"
+
+// level gives each room a height; a package may import lower ones only. Rooms
+// of one height do not know each other.
+var level = map[string]int{
+	"modsig/trailer":           0,
+	"hashset":                  1,
+	"modsig":                   1,
+	"kbuild/internal/pool":     2,
+	"kbuild/internal/codec/xz": 2,
+	"kbuild/internal/codec":    3,
+	"kbuild/internal/elfview":  3,
+	"kbuild/internal/spool":    3,
+	"kbuild/kmod":              4,
+	"kbuild/image":             4,
+	"kbuild/pkgfile":           4,
+	"kbuild":                   5,
+	"kbuild/compare":           6,
+	"kbuild/verify":            6,
+	"kbuild/report":            7,
+	"cmd/modhash":              8,
+}
+
+// external says who may import what from outside of the standard library.
+var external = map[string][]string{
+	"github.com/klauspost/compress": {"kbuild/internal/codec"},
+	"github.com/ulikunitz/xz":       {"kbuild/internal/codec"},
+	"github.com/spf13/cobra":        {"cmd/"},
+	"github.com/spf13/pflag":        {"cmd/"},
+	"golang.org/x/term":             {"cmd/"},
+	"golang.org/x/sync":             {"cmd/", "kbuild"},
+	"golang.org/x/sys":              {"cmd/", "kbuild"},
+}
+
+// forbidden are packages of the standard library that no library package of
+// this module imports: who logs, reads flags or talks to a network is the
+// program.
+var forbidden = []string{"log", "log/slog", "flag", "net", "net/http", "testing", "os/exec", "os/signal"}
+
+// TestImports holds the direction of the imports.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	rooms := 0
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		room := strings.TrimPrefix(fields[0], module)
+		height, known := level[room]
+		if !known {
+			t.Errorf("package %s has no place in the table of this test", room)
+			continue
+		}
+		rooms++
+		for _, imp := range fields[1:] {
+			checkImport(t, room, height, imp)
+		}
+	}
+	if rooms != len(level) {
+		t.Errorf("%d packages, the table has %d", rooms, len(level))
+	}
+}
+
+func checkImport(t *testing.T, room string, height int, imp string) {
+	if lower, ok := strings.CutPrefix(imp, module); ok {
+		if h, known := level[lower]; !known || h >= height {
+			t.Errorf("%s imports %s, which is not below it", room, lower)
+		}
+		return
+	}
+	if first, _, _ := strings.Cut(imp, "/"); !strings.Contains(first, ".") {
+		for _, f := range forbidden {
+			if imp == f && !strings.HasPrefix(room, "cmd/") {
+				t.Errorf("%s imports %s", room, imp)
+			}
+		}
+		return
+	}
+	for lib, who := range external {
+		if imp != lib && !strings.HasPrefix(imp, lib+"/") {
+			continue
+		}
+		for _, w := range who {
+			if strings.HasPrefix(room, w) {
+				return
+			}
+		}
+	}
+	t.Errorf("%s may not import %s", room, imp)
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/modhash/modhash/testdata/gen/sample"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"modhash": main})
+}
+
+// samples makes the sample builds once for all scripts.
+func samples(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "sample")
+	if err := sample.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestScripts runs testdata/scripts: one script a topic. Each finds the sample
+// builds in $WORK/sample.
+func TestScripts(t *testing.T) {
+	dir := samples(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/scripts",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmpdir"))
+			if err := os.Mkdir(filepath.Join(env.WorkDir, "tmpdir"), 0o777); err != nil {
+				return err
+			}
+			return os.CopyFS(filepath.Join(env.WorkDir, "sample"), os.DirFS(dir))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code":    scriptCode,
+			"notmp":   scriptNoTemp,
+			"replace": scriptReplace,
+			"verdict": scriptVerdict,
+			"mutate":  scriptMutate,
+			"tarball": scriptTarball,
+		},
+	})
+}
+
+// scriptCode is "code N COMMAND…": the exit code must be N.
+func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N command...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// scriptNoTemp is "notmp DIR…": no temporary file may be left.
+func scriptNoTemp(ts *testscript.TestScript, neg bool, args []string) {
+	for _, dir := range args {
+		err := filepath.WalkDir(ts.MkAbs(dir), func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && (strings.HasSuffix(d.Name(), ".tmp") || strings.HasPrefix(d.Name(), "modhash-")) {
+				ts.Fatalf("left behind: %s", path)
+			}
+			return nil
+		})
+		ts.Check(err)
+	}
+}
+
+// scriptReplace is "replace FILE OLD NEW": every OLD becomes NEW; \n, \r, \t
+// and \0 are what they are in Go.
+func scriptReplace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace file old new")
+	}
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	unescape := strings.NewReplacer(`\n`, "\n", `\r`, "\r", `\t`, "\t", `\0`, "\x00")
+	old := unescape.Replace(args[1])
+	if !bytes.Contains(data, []byte(old)) {
+		ts.Fatalf("%q is not in %s", old, args[0])
+	}
+	ts.Check(os.WriteFile(path, bytes.ReplaceAll(data, []byte(old), []byte(unescape.Replace(args[2]))), 0o666))
+}
+
+// scriptVerdict is "verdict TEXT": the first line of standard output starts so.
+func scriptVerdict(ts *testscript.TestScript, neg bool, args []string) {
+	out := ts.ReadFile("stdout")
+	first, _, _ := strings.Cut(out, "\n")
+	if strings.HasPrefix(first, strings.Join(args, " ")) == neg {
+		ts.Fatalf("first line is %q", first)
+	}
+}
+
+// TestHelpExamples runs the example of every verb: the lines that start with
+// "$ " are commands, the lines after them are what they print.
+func TestHelpExamples(t *testing.T) {
+	root := (&app{}).root()
+	n := 0
+	for _, c := range root.Commands() {
+		if c.Example == "" {
+			if c.Name() == "generate" || c.Name() == "verify" || c.Name() == "diff" {
+				t.Errorf("%s has no example", c.Name())
+			}
+			continue
+		}
+		n++
+		script := exampleScript(c.Example)
+		file := filepath.Join(t.TempDir(), c.Name()+".txtar")
+		if err := os.WriteFile(file, []byte(script), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		dir := samples(t)
+		testscript.Run(t, testscript.Params{
+			Files: []string{file},
+			Setup: func(env *testscript.Env) error {
+				return os.CopyFS(filepath.Join(env.WorkDir, "sample"), os.DirFS(dir))
+			},
+		})
+	}
+	if n < 3 {
+		t.Errorf("%d examples", n)
+	}
+}
+
+// exampleScript makes a test script of an example.
+func exampleScript(example string) string {
+	var b, files strings.Builder
+	n := 0
+	lines := strings.Split(strings.TrimSpace(example), "\n")
+	for i := 0; i < len(lines); {
+		cmd := strings.TrimPrefix(lines[i], "$ ")
+		var want []string
+		for i++; i < len(lines) && !strings.HasPrefix(lines[i], "$ "); i++ {
+			want = append(want, lines[i])
+		}
+		n++
+		name := "want" + string(rune('0'+n))
+		b.WriteString("exec sh -c '" + cmd + "'\n")
+		if len(want) > 0 {
+			b.WriteString("cmp stdout " + name + "\n")
+			files.WriteString("-- " + name + " --\n" + strings.Join(want, "\n") + "\n")
+		} else {
+			b.WriteString("! stdout .\n")
+		}
+	}
+	return b.String() + files.String()
+}
+
+// TestRunInProcess holds the contract of run: no state is left behind, so the
+// program can run twice in a process.
+func TestRunInProcess(t *testing.T) {
+	dir := samples(t)
+	for range 2 {
+		var out, errs bytes.Buffer
+		if c := run(context.Background(), []string{"generate", filepath.Join(dir, "a")}, nil, &out, &errs); c != 0 {
+			t.Fatalf("exit code %d: %s", c, errs.String())
+		}
+		if !strings.HasPrefix(out.String(), "# modhash manifest v1\n") || errs.Len() != 0 {
+			t.Errorf("output %.60q, errors %q", out.String(), errs.String())
+		}
+	}
+}

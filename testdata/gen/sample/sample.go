@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sample makes the built-in sample builds: three small kernels as they
+// are installed, of which modhash can show what it does. Nothing in them is
+// meant to run, and they are the same bytes wherever they are made.
+//
+//	a   plain modules, signed with throw-away key a
+//	b   the same modules, compressed with xz, signed with throw-away key b
+//	c   as a, but the code of one module differs by one byte
+package sample
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/modhash/modhash/testdata/gen/ko"
+	"github.com/modhash/modhash/testdata/gen/pe"
+	"github.com/modhash/modhash/testdata/keys"
+)
+
+// Release of all three builds.
+const Release = "6.12.0-sample"
+
+// Changed is the module that differs in build c.
+const Changed = "kernel/drivers/net/dummy.ko"
+
+// Modules are the lines of modules.order.
+var Modules = strings.Fields(`
+	kernel/arch/x86/crypto/aesni-intel.ko kernel/arch/x86/kvm/kvm.ko kernel/arch/x86/kvm/kvm-intel.ko
+	kernel/fs/ext4/ext4.ko kernel/fs/btrfs/btrfs.ko kernel/fs/xfs/xfs.ko kernel/fs/nls/nls_utf8.ko kernel/fs/fuse/fuse.ko
+	kernel/crypto/xor.ko kernel/crypto/sha3_generic.ko kernel/lib/crc-itu-t.ko kernel/lib/zstd/zstd_compress.ko
+	kernel/drivers/block/loop.ko kernel/drivers/block/nbd.ko kernel/drivers/net/dummy.ko kernel/drivers/net/tun.ko
+	kernel/drivers/net/wireguard/wireguard.ko kernel/drivers/gpu/drm/drm.ko kernel/drivers/usb/core/usbcore.ko
+	kernel/drivers/md/dm-mod.ko kernel/net/sched/sch_fq.ko kernel/net/ipv4/tcp_bbr.ko kernel/sound/soundcore.ko
+	kernel/virt/lib/irqbypass.ko`)
+
+// Payload is the module without a signature.
+func Payload(name string) []byte {
+	base := strings.TrimSuffix(filepath.Base(name), ".ko")
+	return ko.Module{Name: base, Release: Release, Text: ko.Code(base, 1500+700*(len(name)%9))}.Bytes()
+}
+
+// changed flips a bit in the code.
+func changed(b []byte) []byte {
+	b[64+100] ^= 0x01
+	return b
+}
+
+// Write makes the folders a, b and c in dir, which is made if need be.
+func Write(dir string) error {
+	ka, err := ko.ParseKey(keys.AKey, keys.ACert)
+	if err != nil {
+		return err
+	}
+	kb, err := ko.ParseKey(keys.BKey, keys.BCert)
+	if err != nil {
+		return err
+	}
+	image := pe.Image(ko.Code("vmlinuz", 40001))
+	builds := []struct {
+		name, suffix string
+		key          *ko.Key
+		image        []byte
+		edit         bool
+	}{
+		{"a", "", ka, image, false},
+		{"b", ".xz", kb, pe.Sign(image, []byte("no real signature")), false},
+		{"c", "", ka, image, true},
+	}
+	for _, b := range builds {
+		files := map[string][]byte{"vmlinuz": b.image}
+		for _, name := range Modules {
+			p := Payload(name)
+			if b.edit && name == Changed {
+				p = changed(p)
+			}
+			files[name+b.suffix] = ko.Compress(b.key.Sign(p), b.suffix)
+		}
+		for name, data := range indexes() {
+			files[name] = data
+		}
+		if err := writeAll(filepath.Join(dir, b.name, "usr/lib/modules", Release), files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexes are the other files of a modules folder.
+func indexes() map[string][]byte {
+	return map[string][]byte{
+		"modules.order":           []byte(strings.Join(Modules, "\n") + "\n"),
+		"modules.builtin":         []byte("kernel/fs/ramfs/ramfs.ko\n"),
+		"modules.builtin.modinfo": []byte("ramfs.license=GPL\x00"),
+		"modules.softdep":         []byte("# Soft dependencies extracted from modules themselves.\n"),
+	}
+}
+
+func writeAll(dir string, files map[string][]byte) error {
+	for name, data := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			return fmt.Errorf("writing the sample builds: %w", err)
+		}
+	}
+	return nil
+}
