@@ -58,7 +58,8 @@ func TestFormatErrors(t *testing.T) {
 		{"empty file", nil, "file", 0, "no deb, rpm, tar or cpio"},
 		{"text", []byte("hello"), "file", 0, "no deb, rpm, tar or cpio"},
 		{"gzip of text", gz(t, []byte("hello")), "file", 0, "gzip stream that holds no tar or cpio"},
-		{"gzip, broken", []byte("\x1f\x8b\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), "gzip", 0, "broken at its beginning"},
+		{"gzip, broken", []byte("\x1f\x8b\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), "gzip", 0, "cannot be unpacked"},
+		{"lz4", []byte("\x04\x22\x4d\x18................"), "lz4", 0, "cannot be unpacked"},
 
 		{"ar: magic of header", edit(deb, 8+58, "xx"), "ar", 8, "bad member header"},
 		{"ar: size is no number", edit(deb, 8+48, "4x"), "ar", 8, "size field"},

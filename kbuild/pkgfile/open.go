@@ -148,7 +148,7 @@ func (o *opener) read() (Kind, error) {
 		return Cpio, l.done(o.readCpio(l, nil))
 	}
 	if s.err != nil {
-		return 0, &FormatError{Path: o.path, Layer: s.format.String(), Reason: "compressed stream is broken at its beginning", Err: s.err}
+		return 0, &FormatError{Path: o.path, Layer: s.format.String(), Reason: "compressed stream cannot be unpacked", Err: s.err}
 	}
 	reason := "no deb, rpm, tar or cpio archive"
 	if s.format != codec.Plain {

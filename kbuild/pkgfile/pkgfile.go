@@ -70,9 +70,9 @@ type Member struct {
 	// Mode holds type bits, permissions, setuid, setgid and sticky. An entry
 	// of a type that is not known has fs.ModeIrregular.
 	Mode        fs.FileMode
-	UID, GID    int    // 0 if the format has none (rpm, which has names only)
-	User, Group string // "" if the format has none
-	MTime       time.Time
+	UID, GID    int       // 0 if the format has none (rpm, which has names only)
+	User, Group string    // "" if the format has none
+	MTime       time.Time // UTC, as precise as the format; zero if it has none
 	// Size is the length of the content in bytes; for a hard link that of the
 	// member it leads to, for a sparse file that with its holes, for members
 	// without content 0.

@@ -19,9 +19,9 @@ const (
 	rpmEntryLen    = 16
 
 	// Limits per header. rpm itself stops at 65535 entries and 256 MiB; a
-	// header of 64 MiB would describe some 400,000 files.
+	// header of 32 MiB describes some 200,000 files.
 	maxRPMEntries = 65535
-	maxRPMData    = 64 << 20
+	maxRPMData    = 32 << 20
 )
 
 // Types of index entries that are used here.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"sync/atomic"
+	"sync"
 )
 
 // chunkSize is the unit in which a Buffer takes memory.
@@ -18,25 +18,41 @@ const chunkSize = 256 << 10
 const keepChunks = 4
 
 // DefaultBudget is the memory in bytes that Buffers share unless told
-// otherwise.
-const DefaultBudget = 64 << 20
+// otherwise. It holds the largest module that distributions ship.
+const DefaultBudget = 48 << 20
 
-// Budget bounds the memory of all Buffers that share it.
-type Budget struct{ free atomic.Int64 }
-
-// NewBudget returns a budget of n bytes.
-func NewBudget(n int64) *Budget {
-	b := &Budget{}
-	b.free.Store(n)
-	return b
+// Budget bounds the memory of all Buffers that share it. What a Buffer gives
+// back is kept for the next one: a large module now and then would otherwise
+// leave the garbage collector with several times its size.
+type Budget struct {
+	mu    sync.Mutex
+	left  int // chunks that may still be made
+	spare [][]byte
 }
 
-func (b *Budget) take(n int64) bool {
-	if b.free.Add(-n) >= 0 {
-		return true
+// NewBudget returns a budget of n bytes.
+func NewBudget(n int64) *Budget { return &Budget{left: int(n / chunkSize)} }
+
+// take returns a chunk, or nil if the budget is used up.
+func (b *Budget) take() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.spare); n > 0 {
+		c := b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		return c
 	}
-	b.free.Add(n)
-	return false
+	if b.left == 0 {
+		return nil
+	}
+	b.left--
+	return make([]byte, chunkSize)
+}
+
+func (b *Budget) giveBack(chunks [][]byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.spare = append(b.spare, chunks...)
 }
 
 // Buffer holds the bytes of one file: in memory as long as the budget lasts,
@@ -78,11 +94,12 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	for len(p) > 0 && b.over == nil {
 		i, off := int(b.n/chunkSize), int(b.n%chunkSize)
 		if i == len(b.chunks) {
-			if i >= keepChunks && !b.budget.take(chunkSize) {
+			c := b.chunk(i)
+			if c == nil {
 				b.over = New(b.dir, math.MaxInt64)
 				break
 			}
-			b.chunks = append(b.chunks, make([]byte, chunkSize))
+			b.chunks = append(b.chunks, c)
 		}
 		n := copy(b.chunks[i][off:], p)
 		b.n += int64(n)
@@ -94,6 +111,14 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		}
 	}
 	return total, nil
+}
+
+// chunk makes the chunk with number i: the first ones are the Buffer's own.
+func (b *Buffer) chunk(i int) []byte {
+	if i < keepChunks {
+		return make([]byte, chunkSize)
+	}
+	return b.budget.take()
 }
 
 // ReadAt implements [io.ReaderAt].
@@ -145,7 +170,7 @@ func (b *Buffer) WriteRange(w io.Writer, off, n int64) error {
 // makes it ready for use again.
 func (b *Buffer) Reset() {
 	if len(b.chunks) > keepChunks {
-		b.budget.free.Add(int64(len(b.chunks)-keepChunks) * chunkSize)
+		b.budget.giveBack(b.chunks[keepChunks:])
 		clear(b.chunks[keepChunks:])
 		b.chunks = b.chunks[:keepChunks]
 	}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command bench measures modhash against named peers, whole processes on real
+// kernels, and prints a table of ratios. The two sides of a row run in turn, so
+// that a machine that changes its speed changes both; the figures are medians.
+//
+// It reads the corpus that testdata/e2e/corpus.sh fetched, and runs bin/modhash.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+func main() {
+	runs := flag.Int("n", 5, "counted runs of each side, after one that is not counted")
+	only := flag.String("only", "", "run the rows whose name contains this")
+	flag.Parse()
+	missed, err := bench(*runs, *only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	if missed > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %d targets missed\n", missed)
+		os.Exit(1)
+	}
+}
+
+// row is one job with its peer.
+type row struct {
+	name   string
+	ours   string // shell commands
+	peer   string
+	called string  // the peer, for the table
+	target float64 // of ours/peer
+	exit   int     // expected exit code of ours
+}
+
+const maxMemory = 150 // MB
+
+// measured is one finished run.
+type measured struct {
+	seconds float64
+	maxRSS  int64 // KiB
+}
+
+func bench(runs int, only string) (missed int, err error) {
+	modhash, err := filepath.Abs("bin/modhash")
+	if err != nil {
+		return 0, err
+	}
+	c, err := openCorpus()
+	if err != nil {
+		return 0, err
+	}
+	plain, err := c.tree("amd64-6.1", "")
+	if err != nil {
+		return 0, err
+	}
+	xz, err := c.tree("amd64-6.12", "")
+	if err != nil {
+		return 0, err
+	}
+	copied, err := c.tree("amd64-6.12", "-copy")
+	if err != nil {
+		return 0, err
+	}
+	find := func(pattern string, dirs ...string) string {
+		return "find " + strings.Join(dirs, " ") + " -type f -name '" + pattern + "' -print0 | xargs -0 -P2 "
+	}
+	rows := []row{
+		{"hash plain, flat", modhash + " generate --no-image --hashset flat " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 0.9, 0},
+		{"hash plain, Merkle", modhash + " generate --no-image " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
+		{"hash .ko.xz, Merkle", modhash + " generate --no-image " + xz, find("*.ko.xz", xz) + "-n 100 xz -dc | sha256sum", "xz -dc, 2 at once, to sha256sum", 1.4, 0},
+		{"diff of equal .ko.xz", modhash + " diff " + xz + " " + copied, find("*", xz, copied) + "-n 200 cat", "cat of both, 2 at once", 2.0, 0},
+	}
+	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "job\tmodhash\tpeer\tratio\ttarget\tmemory\tpeer is")
+	for _, r := range rows {
+		if !strings.Contains(r.name, only) {
+			continue
+		}
+		ours, peer, err := pair(r, runs)
+		if err != nil {
+			return missed, fmt.Errorf("%s: %w", r.name, err)
+		}
+		ratio, mem := ours.seconds/peer.seconds, ours.maxRSS/1024
+		verdict := "ok"
+		if ratio > r.target || mem > maxMemory {
+			verdict = "MISSED"
+			missed++
+		}
+		fmt.Fprintf(tw, "%s\t%.3f s\t%.3f s\t%.2f\t%.2f %s\t%d MB\t%s\n", r.name, ours.seconds, peer.seconds, ratio, r.target, verdict, mem, r.called)
+	}
+	return missed, tw.Flush()
+}
+
+// pair runs both sides in turn and returns the medians; of memory the maximum.
+func pair(r row, runs int) (ours, peer measured, err error) {
+	var a, b []measured
+	for i := range runs + 1 {
+		x, err := run(r.ours, r.exit)
+		if err != nil {
+			return ours, peer, err
+		}
+		y, err := run(r.peer, 0)
+		if err != nil {
+			return ours, peer, err
+		}
+		if i > 0 {
+			a, b = append(a, x), append(b, y)
+		}
+	}
+	return median(a), median(b), nil
+}
+
+func median(ms []measured) measured {
+	var s []float64
+	var m measured
+	for _, x := range ms {
+		s = append(s, x.seconds)
+		m.maxRSS = max(m.maxRSS, x.maxRSS)
+	}
+	slices.Sort(s)
+	m.seconds = s[len(s)/2]
+	return m
+}
+
+// run runs a shell command with its output thrown away.
+func run(command string, exit int) (measured, error) {
+	cmd := exec.Command("sh", "-c", command+" >/dev/null")
+	if !strings.Contains(command, "|") {
+		cmd = exec.Command("sh", "-c", "exec "+command+" >/dev/null")
+	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	begin := time.Now()
+	err := cmd.Run()
+	m := measured{seconds: time.Since(begin).Seconds()}
+	var ee *exec.ExitError
+	if err != nil && !errors.As(err, &ee) {
+		return m, err
+	}
+	if got := cmd.ProcessState.ExitCode(); got != exit {
+		return m, fmt.Errorf("%s: exit code %d: %.300s", command, got, errs.String())
+	}
+	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		m.maxRSS = u.Maxrss
+	}
+	return m, nil
+}
+
+// corpus is the cache that the end-to-end tests share.
+type corpus struct {
+	dir  string
+	file map[string]string // role to package file
+}
+
+func openCorpus() (*corpus, error) {
+	dir := os.Getenv("MODHASH_CACHE")
+	if dir == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, err
+		}
+		dir = filepath.Join(base, "modhash")
+	}
+	table, err := os.ReadFile(filepath.Join(dir, "corpus.tsv"))
+	if err != nil {
+		return nil, fmt.Errorf("%w (make corpus fetches it)", err)
+	}
+	c := &corpus{dir, map[string]string{}}
+	lines := strings.Split(string(table), "\n")
+	col := map[string]int{}
+	for i, name := range strings.Split(strings.TrimPrefix(lines[0], "# "), "\t") {
+		col[name] = i
+	}
+	for _, l := range lines[1:] {
+		f := strings.Split(l, "\t")
+		if len(f) == len(col) && f[col["state"]] == "newest" {
+			c.file[f[col["role"]]] = f[col["file"]]
+		}
+	}
+	return c, nil
+}
+
+// tree unpacks a package into the cache, once, and returns its modules folder.
+func (c *corpus) tree(role, copy string) (string, error) {
+	file, ok := c.file[role]
+	if !ok {
+		return "", fmt.Errorf("the corpus has no %s", role)
+	}
+	file = filepath.Join(c.dir, "deb", file)
+	dir := filepath.Join(c.dir, "bench", strings.TrimSuffix(filepath.Base(file), ".deb")+copy)
+	if _, err := os.Stat(dir); err != nil {
+		tmp := dir + ".part"
+		if err := os.RemoveAll(tmp); err != nil {
+			return "", err
+		}
+		if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+			return "", err
+		}
+		if out, err := exec.Command("dpkg-deb", "-x", file, tmp).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("dpkg-deb -x %s: %w: %s", file, err, out)
+		}
+		if err := os.Rename(tmp, dir); err != nil {
+			return "", err
+		}
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "lib/modules/*"))
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("%s: %d folders of modules, %w", dir, len(found), err)
+	}
+	return found[0], nil
+}
