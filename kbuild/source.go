@@ -51,7 +51,11 @@ func openSource(ctx context.Context, path string, o *Options) (Source, error) {
 		return nil, err
 	}
 	if st.IsDir() {
-		return openDir(ctx, path, o.AllFiles)
+		d, err := openDir(ctx, path, o.AllFiles)
+		if err != nil {
+			return nil, err // not a Source that holds a nil *dir
+		}
+		return d, nil
 	}
 	if !st.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w: it is a %s", path, ErrNotBuild, describeMode(st.Mode()))

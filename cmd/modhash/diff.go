@@ -41,7 +41,7 @@ const diffExample = `$ modhash diff sample/a sample/c | head -1
 different: 24 modules, 1 different, 23 identical; kernel image identical; 4 other files identical`
 
 // diffAcceptable are the differences that a user can accept.
-var diffAcceptable = []string{"signature", "compression", "files"}
+var diffAcceptable = []string{"signature", "compression", "image-signature", "files"}
 
 type diffFlags struct {
 	build  buildFlags
@@ -66,7 +66,7 @@ func (a *app) diff() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
-	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), files (other files, and the package itself)")
+	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), image-signature (of kernel images that are equal without it), files (other files, and the package itself)")
 	f.build.register(cmd, false)
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "accept", diffAcceptable...)
@@ -200,7 +200,7 @@ func (a *app) openThing(ctx context.Context, arg string, o *kbuild.Options) (thi
 	t := thing{arg: arg}
 	paths := splitBuild(arg)
 	if len(paths) == 1 {
-		kind, err := a.single(&t, paths[0])
+		kind, err := a.single(ctx, &t, paths[0])
 		if kind || err != nil {
 			return t, err
 		}
@@ -211,9 +211,9 @@ func (a *app) openThing(ctx context.Context, arg string, o *kbuild.Options) (thi
 }
 
 // single recognises a manifest and a module file.
-func (a *app) single(t *thing, path string) (ok bool, err error) {
+func (a *app) single(ctx context.Context, t *thing, path string) (ok bool, err error) {
 	if path == "-" || isManifest(path) {
-		t.manifest, err = a.readManifest(path)
+		t.manifest, err = a.readManifest(ctx, path)
 		return true, err
 	}
 	f, err := os.Open(path)
@@ -243,21 +243,22 @@ func diffCode(c *compare.Comparison, accept []string) int {
 	}
 	accepted := func(k string) bool { return slices.Contains(accept, k) }
 	n := &c.Count
+	image := c.Image == nil || c.Image.Verdict == compare.Identical
 	switch {
-	case c.ModulesVerdict == compare.Different,
+	case len(accept) == 0,
+		c.ModulesVerdict == compare.Different,
 		n.Signature > 0 && !accepted("signature"),
 		n.Compression > 0 && !accepted("compression"),
 		n.SignatureAndCompression > 0 && !(accepted("signature") && accepted("compression")),
 		c.Root != nil && c.Root.Verdict != compare.Identical,
-		c.Image != nil && c.Image.Verdict != compare.Identical,
-		c.A.Release != c.B.Release:
+		!image && !(accepted("image-signature") && c.Image.DigestsEqual),
+		c.A.Release != c.B.Release,
+		len(c.Files) > 0 && !accepted("files"):
 		return exitFinding
 	}
-	if len(c.Files) > 0 && !accepted("files") {
-		return exitFinding
-	}
-	// A package file differs because of its members, or in framing.
-	if len(accept) == 0 || n.PayloadIdentical() == 0 && !accepted("files") {
+	// What is left is the package file. That it differs follows from members
+	// that differ; without any, it is the framing.
+	if n.PayloadIdentical() == 0 && image && !accepted("files") {
 		return exitFinding
 	}
 	return exitAccepted

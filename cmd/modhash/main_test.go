@@ -5,10 +5,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -176,5 +178,35 @@ func TestRunInProcess(t *testing.T) {
 		if !strings.HasPrefix(out.String(), "# modhash manifest v1\n") || errs.Len() != 0 {
 			t.Errorf("output %.60q, errors %q", out.String(), errs.String())
 		}
+	}
+}
+
+// TestInterrupted: a run that is interrupted ends with code 2, says so, and
+// writes nothing.
+func TestInterrupted(t *testing.T) {
+	dir := samples(t)
+	out := filepath.Join(t.TempDir(), "out")
+	blocked, _ := io.Pipe()
+	for name, args := range map[string][]string{
+		"generate":              {"generate", filepath.Join(dir, "a"), "-o", out},
+		"verify standard input": {"verify", "--manifest", "-", filepath.Join(dir, "a")},
+		"diff standard input":   {"diff", "-", filepath.Join(dir, "a")},
+		"diff":                  {"diff", filepath.Join(dir, "a"), filepath.Join(dir, "b")},
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		if name == "verify standard input" {
+			time.AfterFunc(50*time.Millisecond, cancel) // while it waits
+		} else {
+			cancel()
+		}
+		var stdout, stderr bytes.Buffer
+		c := run(ctx, args, blocked, &stdout, &stderr)
+		if c != exitTrouble || stderr.String() != "modhash: error: interrupted; nothing was written\n" || stdout.Len() != 0 {
+			t.Errorf("%s: exit code %d, output %q, errors %q", name, c, stdout.String(), stderr.String())
+		}
+		cancel()
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("the output was written")
 	}
 }

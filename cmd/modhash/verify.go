@@ -91,7 +91,7 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 	}
 	var m *hashset.Manifest
 	if name != "" {
-		if m, err = a.readManifest(name); err != nil {
+		if m, err = a.readManifest(ctx, name); err != nil {
 			return err
 		}
 		f.opt.SelfConsistent = liesIn(name, paths)
@@ -156,9 +156,11 @@ func isManifest(path string) bool {
 	return hashset.IsManifest(head[:n])
 }
 
-func (a *app) readManifest(path string) (*hashset.Manifest, error) {
+func (a *app) readManifest(ctx context.Context, path string) (*hashset.Manifest, error) {
 	in := a.stdin
-	if path != "-" {
+	if path == "-" {
+		in = untilDone{ctx, a.stdin}
+	} else {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err
@@ -175,6 +177,32 @@ func (a *app) readManifest(path string) (*hashset.Manifest, error) {
 		return nil, withHint(err, "a manifest is one exact text: take it as it was published")
 	}
 	return m, nil
+}
+
+// untilDone ends a read that may never end, as of a terminal, with its context.
+// The read itself goes on, so the program must not read on afterwards.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	done := make(chan result, 1)
+	buf := make([]byte, len(p))
+	go func() {
+		n, err := u.r.Read(buf)
+		done <- result{n, err}
+	}()
+	select {
+	case r := <-done:
+		return copy(p, buf[:r.n]), r.err
+	case <-u.ctx.Done():
+		return 0, u.ctx.Err()
+	}
 }
 
 // liesIn reports whether a file is below one of the directories.
