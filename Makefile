@@ -77,7 +77,7 @@ reproducible:
 vulncheck:
 	@code=0; $(GO) run $(GOVULNCHECK) ./... >.vuln.log 2>&1 || code=$$?; \
 	if grep -q '^Vulnerability #' .vuln.log; then cat .vuln.log; rm -f .vuln.log; exit 1; fi; \
-	if [ $$code -ne 0 ]; then echo "govulncheck: not run: $$(head -1 .vuln.log)"; else echo 'govulncheck: nothing found'; fi; rm -f .vuln.log
+	if [ $$code -ne 0 ]; then echo "govulncheck: not run: $$(tail -1 .vuln.log)"; else echo 'govulncheck: nothing found'; fi; rm -f .vuln.log
 
 corpus:
 	testdata/e2e/corpus.sh

@@ -157,10 +157,8 @@ func isManifest(path string) bool {
 }
 
 func (a *app) readManifest(ctx context.Context, path string) (*hashset.Manifest, error) {
-	in := a.stdin
-	if path == "-" {
-		in = untilDone{ctx, a.stdin}
-	} else {
+	var in io.Reader = untilDone{ctx, a.stdin}
+	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err

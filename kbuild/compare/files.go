@@ -3,7 +3,6 @@
 package compare
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -382,8 +381,4 @@ func xattrs(m *kbuild.Member) string {
 		fmt.Fprintf(&b, "%s=%q ", x.Name, x.Value)
 	}
 	return strings.TrimSuffix(b.String(), " ")
-}
-
-func sortFiles(fs []File) {
-	slices.SortFunc(fs, func(a, b File) int { return cmp.Or(cmp.Compare(a.Area, b.Area), cmp.Compare(a.Name, b.Name)) })
 }
