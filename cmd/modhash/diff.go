@@ -216,15 +216,15 @@ func (a *app) single(ctx context.Context, t *thing, path string) (ok bool, err e
 		t.manifest, err = a.readManifest(ctx, path)
 		return true, err
 	}
+	st, err := os.Stat(path)
+	if err != nil || !st.Mode().IsRegular() {
+		return false, err // opening a pipe would wait for its other end
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close() // read only
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() {
-		return false, err
-	}
 	kind, err := pkgfile.Sniff(f)
 	if err != nil || kind != 0 {
 		return false, err
