@@ -6,9 +6,9 @@
 // There are two ways to decode, because there are two kinds of input. A module
 // file is read by the kernel, by kmod and by this program, which must not
 // disagree about what it holds: [Decoder] accepts one stream, member or frame
-// and nothing besides, verifies every checksum, and hands out nothing before
-// all is verified. The payload of a package is read by tar, dpkg, rpm or
-// pacman, which accept concatenated streams: so does [NewReader].
+// and nothing besides. The payload of a package is read by tar, dpkg, rpm or
+// pacman, which accept concatenated streams: so does [NewReader]. Both verify
+// every checksum.
 //
 // Formats: gzip (RFC 1952), xz (version 1.2.1 of its specification, see
 // package xz), zstd (RFC 8878), bzip2 and .lzma. Kernels can also be

@@ -4,6 +4,7 @@ package codec
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 
@@ -14,11 +15,15 @@ import (
 
 const (
 	// moduleDict is the largest xz dictionary of a module file, that of
-	// xz -9. The kernel's build uses 1 MiB.
+	// xz -9. The kernel's build asks for 1 MiB.
 	moduleDict = 64 << 20
 
-	// zstdWindow is the largest zstd window, that of zstd -d without --long
-	// and of what reads packages. The kernel's build uses at most 8 MiB.
+	// maxPacked is the largest compressed module file, about twenty times what
+	// distributions ship.
+	maxPacked = 256 << 20
+
+	// zstdWindow is the largest zstd window: what zstd -d, and by that
+	// library's default all who use it, accept without being told otherwise.
 	zstdWindow = 128 << 20
 )
 
@@ -44,12 +49,13 @@ func NewDecoder() *Decoder { return new(Decoder) }
 // dictionary ID, any other byte too many, an early end or a wrong checksum or
 // size; if an xz dictionary is above 64 MiB or a zstd window above 128 MiB;
 // and, wrapping [ErrTooLarge], if more than limit bytes would come out or src
-// is larger than any sensible encoding of limit bytes. Nothing is written
-// unless all of src was decoded and verified. Errors of src and dst are passed
-// on as they are.
+// is larger than any sensible encoding of limit bytes, or than 256 MiB. Errors of
+// src and dst are passed on as they are. After an error, what dst was given is
+// worth nothing.
 //
-// Both src and its decoded bytes are held in memory; nothing is allocated on
-// the word of a header alone.
+// Memory holds src, and of what is decoded at most 8 MiB or the window. Sizes
+// that a header claims are not believed if they are far from the size of src,
+// but a zstd frame that does not say its size can cost its window at once.
 func (d *Decoder) Decode(dst io.Writer, src io.Reader, f Format, limit int64) (int64, error) {
 	limit = max(limit, 0)
 	in, err := d.readAll(src, f, limit)
@@ -58,7 +64,11 @@ func (d *Decoder) Decode(dst io.Writer, src io.Reader, f Format, limit int64) (i
 	}
 	out := in
 	if f != Plain {
-		if out, err = d.DecodeBytes(d.out[:0], in, f, limit); err != nil {
+		out, err = d.DecodeBytes(d.out[:0], in, f, min(limit, wholeMax))
+		if errors.Is(err, ErrTooLarge) && limit > wholeMax {
+			return d.decodeLarge(dst, in, f, limit)
+		}
+		if err != nil {
 			return 0, err
 		}
 		d.out = out
@@ -71,7 +81,7 @@ func (d *Decoder) Decode(dst io.Writer, src io.Reader, f Format, limit int64) (i
 func (d *Decoder) readAll(src io.Reader, f Format, limit int64) ([]byte, error) {
 	most := limit
 	if f != Plain {
-		most = 2*min(limit, 1<<60) + 1<<20
+		most = min(2*min(limit, 1<<60)+1<<20, maxPacked)
 	}
 	d.src = d.src[:0]
 	for {

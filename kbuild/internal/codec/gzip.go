@@ -19,51 +19,69 @@ const (
 	flagName    = 1 << 3
 )
 
-// gunzip decodes the one gzip member that src is. The header is read here, not
-// by a library, since the kernel's reader knows no flag but FNAME.
-func (d *Decoder) gunzip(dst, src []byte, limit int64) ([]byte, error) {
-	start, err := gzipStart(src)
+// gunzip decodes the one gzip member that src is.
+func (d *Decoder) gunzip(dst, src []byte, limit int64) (out []byte, err error) {
+	err = d.inflate(src, func(r io.Reader) (uint32, uint32, error) {
+		var err error
+		if out, err = appendAll(dst, r, limit); err != nil {
+			return 0, 0, err
+		}
+		data := out[len(dst):]
+		return crc32.ChecksumIEEE(data), uint32(len(data)), nil
+	})
 	if err != nil {
 		return nil, err
+	}
+	return out, nil
+}
+
+// inflate has the deflate data of the one gzip member that src is decoded by
+// read, which returns CRC32 and size of what it read, and checks everything
+// else. The header is read here, not by a library, since the kernel's reader
+// knows no flag but FNAME.
+func (d *Decoder) inflate(src []byte, read func(io.Reader) (sum, size uint32, err error)) error {
+	start, err := gzipStart(src)
+	if err != nil {
+		return err
 	}
 	d.in.Reset(src[start:])
 	if d.flate == nil {
 		d.flate = flate.NewReader(&d.in)
 	} else if err := d.flate.(flate.Resetter).Reset(&d.in, nil); err != nil {
-		return nil, err
+		return err
 	}
 	defer d.in.Reset(nil)
-	out, err := appendAll(dst, d.flate, limit)
+	sum, size, err := read(d.flate)
 	// d.in is an io.ByteReader, so exactly the deflate data was taken from it.
 	off := int64(len(src) - d.in.Len())
 	var corrupt flate.CorruptInputError
 	switch {
 	case errors.Is(err, ErrTooLarge):
-		return nil, tooLarge(Gzip, off)
+		return tooLarge(Gzip, off)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, truncated(Gzip, off)
+		return truncated(Gzip, off)
 	case errors.As(err, &corrupt):
-		return nil, &FormatError{Format: Gzip, Offset: off, Reason: "corrupt deflate data", Err: err}
+		return &FormatError{Format: Gzip, Offset: off, Reason: "corrupt deflate data", Err: err}
 	case err != nil:
-		return nil, &FormatError{Format: Gzip, Offset: off, Reason: err.Error(), Err: err}
+		return &FormatError{Format: Gzip, Offset: off, Reason: err.Error(), Err: err}
 	}
-	data, rest := out[len(dst):], src[off:]
+	rest := src[off:]
 	switch {
 	case len(rest) < gzipTrailer:
-		return nil, truncated(Gzip, int64(len(src)))
-	case binary.LittleEndian.Uint32(rest) != crc32.ChecksumIEEE(data):
-		return nil, failf(Gzip, off, "bad checksum of the decoded data")
-	case binary.LittleEndian.Uint32(rest[4:]) != uint32(len(data)):
-		return nil, failf(Gzip, off+4, "wrong size of the decoded data")
+		return truncated(Gzip, int64(len(src)))
+	case binary.LittleEndian.Uint32(rest) != sum:
+		return failf(Gzip, off, "bad checksum of the decoded data")
+	case binary.LittleEndian.Uint32(rest[4:]) != size:
+		return failf(Gzip, off+4, "wrong size of the decoded data")
 	}
 	rest, off = rest[gzipTrailer:], off+gzipTrailer
 	if len(rest) > 0 {
 		if Sniff(rest) == Gzip {
-			return nil, failf(Gzip, off, "second member")
+			return failf(Gzip, off, "second member")
 		}
-		return nil, failf(Gzip, off, "trailing data")
+		return failf(Gzip, off, "trailing data")
 	}
-	return out, nil
+	return nil
 }
 
 // gzipStart returns where the deflate data starts.

@@ -26,8 +26,8 @@ const packageDict = 1 << 30
 // Checksums are verified where the format has them, but data is handed out
 // before: only when io.EOF was returned is all of it verified. How much comes
 // out is not limited; that is up to the caller. Memory is: to some hundred KiB
-// for gzip, 4 MiB for bzip2, and for the others about 1.5 times the window,
-// which is at most 128 MiB in zstd, else 1 GiB in xz and .lzma, never more
+// for gzip, 4 MiB for bzip2, two windows of at most 128 MiB for zstd, and for
+// xz and .lzma 1.5 dictionaries of at most 1 GiB and 5 MiB, but then no more
 // than a small multiple of what was decoded.
 //
 // Faults of the input, also those that NewReader itself returns, are

@@ -174,16 +174,14 @@ func TestFlippedBits(t *testing.T) {
 					t.Errorf("%s: bit %d: other data, no error", name, i)
 				}
 			}
-			r, err := NewReader(bytes.NewReader(in), f)
-			var out []byte
-			if err == nil {
-				out, err = io.ReadAll(io.LimitReader(r, 1<<24))
-			}
-			switch {
-			case err != nil && !isFormatError(err, f):
-				t.Errorf("%s: NewReader: bit %d: got %v", name, i, err)
-			case checked && err == nil && !bytes.Equal(out, want):
-				t.Errorf("%s: NewReader: bit %d: other data, no error", name, i)
+			if i%8 == i/8%8 { // one bit of each byte: making readers takes time
+				out, err := readUpTo(bytes.NewReader(in), f, 1<<24)
+				switch {
+				case err != nil && !isFormatError(err, f):
+					t.Errorf("%s: NewReader: bit %d: got %v", name, i, err)
+				case checked && err == nil && !bytes.Equal(out, want):
+					t.Errorf("%s: NewReader: bit %d: other data, no error", name, i)
+				}
 			}
 			in[i/8] ^= 1 << (i % 8)
 		}
@@ -196,7 +194,8 @@ func TestBombs(t *testing.T) {
 	w := gzip.NewWriter(&gz)
 	w.Write(make([]byte, 16<<20))
 	w.Close()
-	claim := []byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x04\x01\x00\x00") // 64 MiB, but the last block is empty
+	// 64 MiB, says the header, and the blocks might hold it, but the first is broken.
+	claim := cat([]byte("\x28\xb5\x2f\xfd\x80\x00\x00\x00\x00\x04"), bytes.Repeat([]byte("\x0c\x00\x00\x00"), 1<<16), []byte("\x01\x00\x00"))
 	many := cat([]byte("\x28\xb5\x2f\xfd\x00\x88"), bytes.Repeat([]byte("\x02\x00\x10\x00"), 1<<16), []byte("\x01\x00\x00"))
 	for _, tt := range []struct {
 		name string
@@ -222,7 +221,7 @@ func TestBombs(t *testing.T) {
 				t.Errorf("%s: limit %d: allocated %d bytes", tt.name, limit, allocated)
 			}
 			var buf bytes.Buffer
-			if _, err := d.Decode(&buf, bytes.NewReader(tt.in), tt.f, limit); !errors.Is(err, ErrTooLarge) || buf.Len() > 0 {
+			if _, err := d.Decode(&buf, bytes.NewReader(tt.in), tt.f, limit); !errors.Is(err, ErrTooLarge) || buf.Len() > 0 && limit <= wholeMax || int64(buf.Len()) > limit {
 				t.Errorf("%s: limit %d: Decode: %d bytes, %v", tt.name, limit, buf.Len(), err)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/sample.bin and small.bin")
+var update = flag.Bool("update", false, "write testdata/*.bin")
 
 // sample makes 12 KiB that have something for every part of a decoder: words,
 // records, branch instructions of several machines, zeros, and noise.
@@ -69,8 +69,21 @@ func small() []byte {
 	return append(append(s[:300:300], make([]byte, 100)...), s[len(s)-150:]...)
 }
 
+// dense has x86 opcodes within the operands of others, in all ways there are.
+func dense() []byte {
+	rng := rand.New(rand.NewPCG(7, 0))
+	b := make([]byte, 8<<10)
+	for i := range b {
+		b[i] = "\xe8\xe9\x00\x00\xff\xff\x48\x8b"[rng.IntN(8)]
+		if rng.IntN(8) == 0 {
+			b[i] = byte(rng.Uint32())
+		}
+	}
+	return b
+}
+
 func TestSample(t *testing.T) {
-	for name, data := range map[string][]byte{"sample.bin": sample(), "small.bin": small()} {
+	for name, data := range map[string][]byte{"sample.bin": sample(), "small.bin": small(), "dense.bin": dense()} {
 		if *update {
 			if err := os.WriteFile(filepath.Join("testdata", name), data, 0o644); err != nil {
 				t.Fatal(err)

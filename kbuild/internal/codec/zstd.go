@@ -23,12 +23,8 @@ func (d *Decoder) unzstd(dst, src []byte, limit int64) ([]byte, error) {
 	case size > limit:
 		return nil, tooLarge(Zstd, 0)
 	}
-	if d.zstd == nil {
-		d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(zstdWindow))
-		if err != nil {
-			return nil, err
-		}
+	if err := d.openZstd(); err != nil {
+		return nil, err
 	}
 	var out []byte
 	if size < 0 && most > limit || size > 64*int64(len(src))+1<<20 {
@@ -44,15 +40,31 @@ func (d *Decoder) unzstd(dst, src []byte, limit int64) ([]byte, error) {
 	} else {
 		out, err = d.zstd.DecodeAll(src, dst)
 	}
-	switch {
-	case errors.Is(err, ErrTooLarge):
-		return nil, tooLarge(Zstd, 0)
-	case errors.Is(err, zstd.ErrCRCMismatch):
-		return nil, failf(Zstd, int64(len(src)-4), "bad checksum of the decoded data")
-	case err != nil:
-		return nil, &FormatError{Format: Zstd, Reason: "corrupt data: " + err.Error(), Err: err}
+	if err != nil {
+		return nil, zstdError(err, src)
 	}
 	return out, nil
+}
+
+func (d *Decoder) openZstd() (err error) {
+	if d.zstd == nil {
+		d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(zstdWindow))
+	}
+	return err
+}
+
+// zstdError says what the library found wrong with src.
+func zstdError(err error, src []byte) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrTooLarge):
+		return tooLarge(Zstd, 0)
+	case errors.Is(err, zstd.ErrCRCMismatch):
+		return failf(Zstd, int64(len(src)-4), "bad checksum of the decoded data")
+	}
+	return &FormatError{Format: Zstd, Reason: "corrupt data: " + err.Error(), Err: err}
 }
 
 // walkFrame checks that src is one zstd frame, from its magic to the end of

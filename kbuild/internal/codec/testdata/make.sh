@@ -12,7 +12,7 @@ done
 x small.none.xz small --check=none
 x small.crc64.xz small --check=crc64
 x small.sha256.xz small --check=sha256
-x sample.blocks.xz sample -T2 --block-size=4KiB --check=crc32 # sizes in block headers
+x sample.blocks.xz sample -T2 --block-size=4001 --check=crc32 # sizes in block headers
 x small.blocks.xz small -T2 --block-size=200 --check=crc32
 x sample.lc0lp2pb0.xz sample --lzma2=lc=0,lp=2,pb=0,dict=64KiB
 x sample.lc1lp3pb4.xz sample --lzma2=lc=1,lp=3,pb=4,dict=4KiB
@@ -20,6 +20,7 @@ x sample.lc4.xz sample --lzma2=lc=4,lp=0,pb=2,mf=hc3,mode=fast
 for f in x86 arm armthumb arm64 powerpc sparc; do
 	x sample.$f.xz sample --$f --lzma2=preset=9,dict=64KiB
 done
+x dense.x86.xz dense --x86 --lzma2
 x sample.start.xz sample --x86=start=4096 --lzma2
 x sample.delta.xz sample --delta=dist=4 --lzma2
 x sample.chain.xz sample --delta=dist=16 --arm64 --x86 --lzma2
@@ -27,8 +28,8 @@ x small.ia64.xz small --ia64 --lzma2
 x small.dict128m.xz small --lzma2=dict=128MiB,mf=hc3,mode=fast
 : | xz -c > empty.xz
 printf 'no compressor makes this shorter' | xz -c > stored.xz
-# 8 MiB and 3 KiB of the same: more than a window of a 4 KiB dictionary holds.
-for i in $(seq 2732); do head -c 3072 sample.bin; done | xz -c --lzma2=dict=4KiB > repeat.xz
+# 8 MiB of what repeats after a dictionary, and more than its window holds.
+for i in $(seq 2048); do head -c 4096 sample.bin; done | xz -c --lzma2=dict=4KiB > repeat.xz
 head -c 16M /dev/zero | xz -c > zeros.xz
 
 gzip -nc sample.bin > sample.gz

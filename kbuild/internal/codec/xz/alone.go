@@ -156,8 +156,8 @@ func (z *LZMAReader) run(stop, end, stopIn uint) error {
 	return nil
 }
 
-// end checks that the data is complete. A stream of known size may have an end
-// marker or not.
+// end checks that the data is complete. If the size was known there may be a
+// marker as well, which is then the only thing that may still come.
 func (z *LZMAReader) end() error {
 	if !z.atEOF && z.lz.ip+inSlack > z.n {
 		if err := z.fill(); err != nil {
@@ -166,9 +166,11 @@ func (z *LZMAReader) end() error {
 	}
 	if !z.lz.finish() && !z.lz.marker {
 		z.win.reserve(maxMatch)
-		pos := z.win.pos
-		if err := z.run(pos+1, pos+1, z.n); err != nil {
+		if err := z.run(z.win.pos+1, z.win.pos+1, z.n); err != nil {
 			return err
+		}
+		if !z.lz.marker {
+			return failf(z.base+int64(z.lz.ip), "corrupt lzma data")
 		}
 		z.lz.finish()
 	}
@@ -176,7 +178,7 @@ func (z *LZMAReader) end() error {
 	switch {
 	case z.lz.ip > z.n:
 		return z.truncated()
-	case z.lz.code != 0, z.known && z.left > 0, !z.known && !z.lz.marker:
+	case z.lz.code != 0 || z.known && z.left > 0:
 		return failf(at, "corrupt lzma data")
 	}
 	if z.lz.ip == z.n {

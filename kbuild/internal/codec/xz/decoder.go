@@ -6,7 +6,7 @@ import (
 	"bytes"
 )
 
-// Decoder decodes xz files that lie in memory. It is about 160 KiB and keeps
+// Decoder decodes xz files that lie in memory. It is about 100 KiB and keeps
 // nothing between calls but that. It must not be used concurrently.
 type Decoder struct {
 	s stream

@@ -18,8 +18,6 @@ type input struct {
 // next never has to join pieces.
 const inBuf = 2 * maxChunkIn
 
-func (in *input) resetBytes(src []byte) { *in = input{src: src, buf: in.buf} }
-
 func (in *input) resetReader(r io.Reader) {
 	if in.buf == nil {
 		in.buf = make([]byte, inBuf)

@@ -98,7 +98,7 @@ func (z *lzma) finish() bool {
 // is impossible. The caller looks at z.ip and w.pos to see what happened; z.ip
 // is never more than n+inSlack.
 func (z *lzma) run(w *window, stop, end, n uint) bool {
-	buf, low, phase, dict := w.buf, w.low, w.phase, w.dict
+	buf, low, dict := w.buf, w.low, w.dict
 	pos := w.pos
 	rng, code, ip := z.rng, z.code, z.ip
 	state, rep0 := z.state, z.rep[0]
@@ -106,13 +106,13 @@ func (z *lzma) run(w *window, stop, end, n uint) bool {
 	ok := true
 	for pos < stop && ip <= n {
 		var one bool
-		posState := (pos + phase) & posMask
+		posState := pos & posMask
 		if one, rng, code, ip = z.bit(pMatch+state<<4+posState, rng, code, ip); !one {
 			var prev uint
 			if pos > low {
 				prev = uint(buf[pos-1])
 			}
-			set := (pos+phase)&litMask<<lc + prev>>(8-lc)
+			set := pos&litMask<<lc + prev>>(8-lc)
 			t := (*[0x300]uint16)(z.p[pLiteral+0x300*set:])
 			var lit uint
 			if state < 7 {

@@ -16,6 +16,7 @@ type Reader struct {
 	step    func(*Reader) error // decodes the next part
 	ready   []byte              // decoded, not yet read
 	started bool                // a stream has been seen
+	one     bool                // nothing may follow it
 	err     error
 
 	// If the block has filters: what was decoded and, but for the first given
@@ -35,6 +36,10 @@ func NewReader(r io.Reader, maxDict uint) *Reader {
 	z.s.win.slide = true
 	return z
 }
+
+// OneStream makes the Reader refuse, with the errors of [Decoder.Decode],
+// whatever follows the first stream.
+func (z *Reader) OneStream() { z.one = true }
 
 // Read reads decoded bytes. A part of a block is handed out before the check
 // that covers it was seen: only what comes before io.EOF is verified. An error
@@ -60,6 +65,16 @@ func (z *Reader) Read(p []byte) (int, error) {
 // end.
 func (z *Reader) header() error {
 	in := &z.s.in
+	if z.started && z.one {
+		p, err := in.peek(64)
+		if err == nil {
+			err = trailing(p, in.off)
+		}
+		if err != nil {
+			return err
+		}
+		return io.EOF
+	}
 	for z.started {
 		p, err := in.peek(4)
 		if err != nil {
