@@ -11,10 +11,11 @@
 //   - A PE file (an image with an EFI stub): in file order all bytes except the
 //     CheckSum field (4 bytes), the Certificate Table entry of the data
 //     directory (8 bytes, if the directory has more than 4 entries) and the
-//     attribute certificate table, which must end the file; then zero bytes
-//     until the offset at which hashing stopped is a multiple of 8, because
-//     signing tools pad the file so. Source: "Windows Authenticode Portable
-//     Executable Signature Format" and the PE/COFF specification.
+//     attribute certificate table, which must end the file and hold no part of
+//     the headers or of a section; then zero bytes until the offset at which
+//     hashing stopped is a multiple of 8, because signing tools pad the file
+//     so. Source: "Windows Authenticode Portable Executable Signature Format"
+//     and the PE/COFF specification.
 //   - A file that ends in a module trailer (s390, powerpc): all before it.
 //   - Any other file: all of it.
 package image
@@ -56,7 +57,7 @@ func (f Form) String() string {
 
 // Digest computes the digest of the image in the first size bytes of r.
 func Digest(r io.ReaderAt, size int64) (hashset.Digest, Form, error) {
-	if size == 0 {
+	if size <= 0 {
 		return hashset.Digest{}, Raw, &FormatError{0, "the file is empty"}
 	}
 	parts, form, err := layout(r, size)
@@ -66,8 +67,12 @@ func Digest(r io.ReaderAt, size int64) (hashset.Digest, Form, error) {
 	h := sha256.New()
 	var end int64
 	for _, p := range parts {
-		if _, err := io.Copy(h, io.NewSectionReader(r, p.off, p.end-p.off)); err != nil {
-			return hashset.Digest{}, form, fmt.Errorf("reading image: %w", err)
+		n, err := io.Copy(h, io.NewSectionReader(r, p.off, p.end-p.off))
+		if err == nil && n < p.end-p.off {
+			err = io.ErrUnexpectedEOF // the file has shrunk
+		}
+		if err != nil {
+			return hashset.Digest{}, form, fmt.Errorf("reading image at offset %d: %w", p.off+n, err)
 		}
 		end = p.end
 	}
@@ -110,14 +115,14 @@ func layout(r io.ReaderAt, size int64) ([]span, Form, error) {
 	case trailer.Valid:
 		again, err := trailer.EndsInMarker(r, t.Payload)
 		if err != nil {
-			return nil, Trailed, err
+			return nil, Trailed, fmt.Errorf("reading image: %w", err)
 		}
 		if again {
 			return nil, Trailed, &FormatError{t.Payload, "one signature trailer upon another"}
 		}
 		return []span{{0, t.Payload}}, Trailed, nil
 	case trailer.Malformed, trailer.Junk:
-		return nil, Trailed, &FormatError{size - trailer.BlockSize - int64(len(trailer.Marker)), t.Reason}
+		return nil, Trailed, &FormatError{max(0, size-trailer.BlockSize-int64(len(trailer.Marker))), t.Reason}
 	}
 	return []span{{0, size}}, Raw, nil
 }
@@ -125,6 +130,7 @@ func layout(r io.ReaderAt, size int64) ([]span, Form, error) {
 // Offsets in the PE headers, from the start of the COFF header.
 const (
 	coffSize       = 20
+	sectionsAt     = 2
 	optSizeAt      = 16
 	magicPE32      = 0x10b
 	magicPE32Plus  = 0x20b
@@ -163,6 +169,9 @@ func peLayout(r io.ReaderAt, size, coff int64) ([]span, Form, error) {
 	if coffSize+optSize < countAt+4 || int64(n) < countAt+4 {
 		return bad(coff+optSizeAt, "PE optional header of %d bytes is too short", optSize)
 	}
+	if coff+coffSize+optSize > size {
+		return bad(coff+optSizeAt, "PE optional header of %d bytes leaves the file", optSize)
+	}
 	sum := coff + checksumAt
 	if le.Uint32(head[countAt:]) <= certificateIdx {
 		return []span{{0, sum}, {sum + 4, size}}, PE, nil
@@ -182,6 +191,32 @@ func peLayout(r io.ReaderAt, size, coff int64) ([]span, Form, error) {
 	case off+length != size:
 		return bad(coff+dir, "PE certificate table ends at offset %d, not with the file at %d", off+length, size)
 	}
+	if err := checkSections(r, coff+coffSize+optSize, int64(le.Uint16(head[sectionsAt:])), off); err != nil {
+		return nil, PE, err
+	}
 	parts[2].end = off
 	return parts, PESigned, nil
+}
+
+// checkSections refuses an image with a section of which a part lies in the
+// certificate table, from offset end on: a loader would read it, and the digest
+// would not cover it. The n section headers are at offset at.
+func checkSections(r io.ReaderAt, at, n, end int64) error {
+	const size, rawSizeAt, rawOffAt = 40, 16, 20
+	if at+n*size > end {
+		return &FormatError{at, fmt.Sprintf("PE certificate table at offset %d overlaps the headers of %d sections", end, n)}
+	}
+	headers := make([]byte, n*size)
+	if got, err := r.ReadAt(headers, at); got < len(headers) {
+		return fmt.Errorf("reading image: %w", err)
+	}
+	le := binary.LittleEndian
+	for i := range n {
+		h := headers[i*size:]
+		raw, off := int64(le.Uint32(h[rawSizeAt:])), int64(le.Uint32(h[rawOffAt:]))
+		if raw > 0 && off+raw > end {
+			return &FormatError{at + i*size, fmt.Sprintf("PE section %d ends at offset %d, in the certificate table at %d", i, off+raw, end)}
+		}
+	}
+	return nil
 }

@@ -169,10 +169,17 @@ func sniff(first []byte, c Compression) error {
 	return nil
 }
 
+// keepDecoded is the size in bytes of a module, compressed or not, above which
+// the memory that its decoding took is given back.
+const keepDecoded = 16 << 20
+
 func (o *Opener) decode(m *Module, size int64) error {
-	in := &errReader{r: io.NewSectionReader(m.src, 0, size)}
+	in := &errReader{r: io.NewSectionReader(m.src, 0, size), left: size}
 	o.buf.Reset()
 	n, err := o.dec.Decode(o.buf, in, m.Compression, o.max)
+	if err != nil || max(n, size) > keepDecoded {
+		o.dec = codec.NewDecoder()
+	}
 	switch {
 	case err == nil:
 		m.Decoded, m.src, m.mem, m.buf = n, o.buf, nil, o.buf
@@ -304,14 +311,20 @@ func (m memReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// errReader remembers a read error, so that it is not taken for corrupt data.
+// errReader remembers a read error, so that it is not taken for corrupt data. An
+// end before left bytes were read is one: the file has shrunk.
 type errReader struct {
-	r   io.Reader
-	err error
+	r    io.Reader
+	left int64
+	err  error
 }
 
 func (e *errReader) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
+	e.left -= int64(n)
+	if err == io.EOF && e.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
 	if err != nil && err != io.EOF {
 		e.err = err
 	}

@@ -20,6 +20,7 @@ import (
 const (
 	MaxSections = 1 << 17
 	maxStrings  = 16 << 20 // bytes of the section name table
+	maxName     = 16 << 10 // bytes of one name: many may share one that has no end
 )
 
 // ErrNotELF is what [Parse] wraps for a file without the ELF magic.
@@ -61,7 +62,8 @@ const SHTNobits = 8
 
 // Parse reads the header and the section table of the ELF file in the first
 // size bytes of r. Sections that leave the file are not refused here but when
-// their [File.Data] is asked for.
+// their [File.Data] is asked for. The error is a read error of r, a
+// [*FormatError], or wraps [ErrNotELF].
 func Parse(r io.ReaderAt, size int64) (*File, error) {
 	var head [64]byte
 	n := int(min(size, int64(len(head))))
@@ -93,17 +95,34 @@ func Parse(r io.ReaderAt, size int64) (*File, error) {
 	}
 	f.Type = f.Order.Uint16(head[16:])
 	f.Machine = f.Order.Uint16(head[18:])
-	t := table{f: f}
-	if f.Bits == 64 {
-		t.off, t.entsize, t.num, t.strndx = f.Order.Uint64(head[40:]), f.Order.Uint16(head[58:]), uint64(f.Order.Uint16(head[60:])), uint32(f.Order.Uint16(head[62:]))
+	t := table{f: f, fields: fields64}
+	if f.Bits == 32 {
+		t.fields = fields32
+		t.off = uint64(f.Order.Uint32(head[t.offAt:]))
 	} else {
-		t.off, t.entsize, t.num, t.strndx = uint64(f.Order.Uint32(head[32:])), f.Order.Uint16(head[46:]), uint64(f.Order.Uint16(head[48:])), uint32(f.Order.Uint16(head[50:]))
+		t.off = f.Order.Uint64(head[t.offAt:])
 	}
-	return f, t.read()
+	t.entsize = f.Order.Uint16(head[t.entsizeAt:])
+	t.num = uint64(f.Order.Uint16(head[t.numAt:]))
+	t.strndx = uint32(f.Order.Uint16(head[t.strndxAt:]))
+	if err := t.read(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
+
+// fields says where the ELF header tells of the section table, and the size of
+// an entry.
+type fields struct{ offAt, entsizeAt, numAt, strndxAt, size int }
+
+var (
+	fields32 = fields{32, 46, 48, 50, 40}
+	fields64 = fields{40, 58, 60, 62, 64}
+)
 
 // table is the section table as the ELF header announces it.
 type table struct {
+	fields
 	f       *File
 	off     uint64
 	entsize uint16
@@ -116,16 +135,12 @@ func (t *table) read() error {
 	if t.off == 0 {
 		return nil // no section table
 	}
-	want := 64
-	if f.Bits == 32 {
-		want = 40
-	}
-	if int(t.entsize) != want {
-		return &FormatError{int64(58), fmt.Sprintf("section headers of %d bytes, want %d", t.entsize, want)}
+	if int(t.entsize) != t.size {
+		return &FormatError{int64(t.entsizeAt), fmt.Sprintf("section headers of %d bytes, want %d", t.entsize, t.size)}
 	}
 	if t.num == 0 || t.strndx == 0xffff {
 		// Above 0xff00 sections, section 0 holds the true numbers.
-		b, err := f.bytes(t.off, uint64(want))
+		b, err := f.bytes(t.off, uint64(t.size))
 		if err != nil {
 			return err
 		}
@@ -138,15 +153,15 @@ func (t *table) read() error {
 		}
 	}
 	if t.num > MaxSections {
-		return &FormatError{int64(60), fmt.Sprintf("%d sections, at most %d are read", t.num, MaxSections)}
+		return &FormatError{int64(t.numAt), fmt.Sprintf("%d sections, at most %d are read", t.num, MaxSections)}
 	}
-	b, err := f.bytes(t.off, t.num*uint64(want))
+	b, err := f.bytes(t.off, t.num*uint64(t.size))
 	if err != nil {
 		return err
 	}
 	f.Sections = make([]Section, t.num)
 	for i := range f.Sections {
-		f.Sections[i] = f.section(b[i*want:])
+		f.Sections[i] = f.section(b[i*t.size:])
 	}
 	return t.names()
 }
@@ -173,7 +188,7 @@ func (t *table) names() error {
 		return nil
 	}
 	if uint64(t.strndx) >= uint64(len(f.Sections)) {
-		return &FormatError{62, fmt.Sprintf("names are in section %d of %d", t.strndx, len(f.Sections))}
+		return &FormatError{int64(t.strndxAt), fmt.Sprintf("names are in section %d of %d", t.strndx, len(f.Sections))}
 	}
 	s := &f.Sections[t.strndx]
 	b, err := f.Data(s, maxStrings)
@@ -183,10 +198,15 @@ func (t *table) names() error {
 	names := string(b)
 	for i := range f.Sections {
 		s := &f.Sections[i]
+		at := int64(t.off) + int64(i*t.size)
 		if s.nameOff > uint64(len(names)) {
-			return &FormatError{int64(t.off), fmt.Sprintf("name of section %d at %d, the table has %d bytes", i, s.nameOff, len(names))}
+			return &FormatError{at, fmt.Sprintf("name of section %d at %d, the table has %d bytes", i, s.nameOff, len(names))}
 		}
-		s.Name, _, _ = strings.Cut(names[s.nameOff:], "\x00")
+		rest := names[s.nameOff:]
+		s.Name, _, _ = strings.Cut(rest[:min(len(rest), maxName+1)], "\x00")
+		if len(s.Name) > maxName {
+			return &FormatError{at, fmt.Sprintf("name of section %d has more than %d bytes", i, maxName)}
+		}
 	}
 	return nil
 }
