@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -82,22 +81,21 @@ func (f *File) Path() string {
 
 // Build is a kernel build that is open for reading.
 type Build struct {
-	// Release is the release by the name of the modules folder or of
-	// include/config/kernel.release; "" if neither tells. What the modules say
-	// is known when they have been read.
+	// Release is the release by the name of the modules folder, by
+	// include/config/kernel.release or by Options.Release; "" if none tells.
+	// What the modules say is known when they have been read.
 	Release string
 	// BuildTree: the build was not installed.
 	BuildTree bool
 	// HasOrder: there is a modules.order, so positions are known.
 	HasOrder bool
 
-	opt       Options
-	sources   []Source
-	folders   []folder
-	modules   []Ref // listed, by position
-	others    []Ref // in the modules folder, not listed, by name
-	problems  []Problem
-	nameAgree bool // Release comes from a name that the modules must agree with
+	opt      Options
+	sources  []Source
+	folders  []folder
+	modules  []Ref // listed, by position
+	others   []Ref // in the modules folder, not listed, by name
+	problems []Problem
 }
 
 // EffectiveWorkers is Workers, or the number of processors.
@@ -261,7 +259,6 @@ func (b *Build) chooseFolders() error {
 	case len(names) == 1:
 		b.Release = names[0]
 	}
-	b.nameAgree = b.Release != ""
 	if b.Release == "" {
 		b.Release = b.opt.Release
 	}
@@ -270,6 +267,19 @@ func (b *Build) chooseFolders() error {
 		return cmp.Or(cmp.Compare(a.src, c.src), cmp.Compare(a.prefix, c.prefix))
 	})
 	return nil
+}
+
+// releaseFrom says, for messages, by what Release is known; "" if it is not.
+func (b *Build) releaseFrom() string {
+	switch {
+	case b.Release == "":
+		return ""
+	case !slices.ContainsFunc(b.folders, func(f folder) bool { return f.release != "" }):
+		return "where the wanted release is"
+	case b.BuildTree:
+		return "in the build tree of"
+	}
+	return "in the modules folder of"
 }
 
 // folderRelease is the release that the name of a directory tells when it lies
@@ -307,7 +317,7 @@ func (b *Build) treeRelease(src int) string {
 func (b *Build) find(src int, name string) *File {
 	s := b.sources[src]
 	for i, m := range slices.Backward(s.Members()) {
-		if m.Area == "" && m.Name == name && (m.Mode.IsRegular() || m.Hard) {
+		if m.Area == "" && m.Name == name && m.Mode.IsRegular() {
 			return &File{s, i}
 		}
 	}
@@ -340,62 +350,4 @@ func (f *File) read(max int64) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", f.Path(), err)
 	}
 	return data, nil
-}
-
-// readOrder returns the lines of modules.order as names in a manifest, and the
-// name of the file, "" if there is none.
-func (b *Build) readOrder() (lines []string, file string, err error) {
-	if b.opt.Order != nil {
-		lines, err = ParseOrder(b.opt.OrderName, strings.NewReader(string(b.opt.Order)))
-		return b.canonical(lines), b.opt.OrderName, err
-	}
-	var first []byte
-	for _, d := range b.folders {
-		f := b.find(d.src, d.prefix+"modules.order")
-		if f == nil {
-			continue
-		}
-		data, err := f.read(maxOrderBytes)
-		if err != nil {
-			return nil, "", err
-		}
-		if file != "" {
-			if string(data) != string(first) {
-				return nil, "", fmt.Errorf("%s and %s differ: they are not of one build", file, f.Path())
-			}
-			continue
-		}
-		first, file = data, f.Path()
-		if lines, err = ParseOrder(file, strings.NewReader(string(data))); err != nil {
-			return nil, "", err
-		}
-	}
-	return b.canonical(lines), file, nil
-}
-
-// canonical makes the names of a manifest from the lines of a modules.order of
-// any form: .o lines and, in a build tree, .ko lines lack "kernel/". A build
-// tree of a kernel before Linux 5.3 has it on every line, without a folder
-// kernel/ that would hold those modules.
-func (b *Build) canonical(lines []string) []string {
-	installed := !slices.ContainsFunc(lines, func(s string) bool {
-		return !strings.HasPrefix(s, "kernel/") || path.Ext(s) == ".o"
-	})
-	if installed && b.BuildTree {
-		for _, d := range b.folders {
-			for _, m := range b.sources[d.src].Members() {
-				if base, _, ok := moduleName(m.Name); ok && len(lines) > 0 && base == lines[0] {
-					installed = false
-				}
-			}
-		}
-	}
-	if installed {
-		return lines
-	}
-	names := make([]string, len(lines))
-	for i, s := range lines {
-		names[i] = inTree(s)
-	}
-	return names
 }

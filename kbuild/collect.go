@@ -10,12 +10,12 @@ import (
 
 // candidate is a file of the build with the name of a module.
 type candidate struct {
-	name   string // as in a manifest
-	suffix string // of the compression
-	file   *File
+	name string // as in a manifest
+	file *File
 }
 
-// candidates lists the module files of the chosen folders.
+// candidates lists the module files of the chosen folders, by name and path, so
+// that neither the order of files in a source nor that of the sources matters.
 func (b *Build) candidates() []candidate {
 	var out []candidate
 	for _, d := range b.folders {
@@ -23,19 +23,25 @@ func (b *Build) candidates() []candidate {
 		for i := range s.Members() {
 			m := &s.Members()[i]
 			rel, ok := strings.CutPrefix(m.Name, d.prefix)
-			if !ok || m.Area != "" || m.Mode.IsDir() {
+			if !ok || m.Area != "" {
 				continue
 			}
-			name, suffix, ok := moduleName(rel)
+			name, _, ok := moduleName(rel)
 			if !ok {
 				continue
 			}
 			if b.BuildTree {
 				name = "kernel/" + name
 			}
-			out = append(out, candidate{name, suffix, &File{s, i}})
+			out = append(out, candidate{name, &File{s, i}})
 		}
 	}
+	slices.SortStableFunc(out, func(a, c candidate) int {
+		if d := cmp.Compare(a.name, c.name); d != 0 {
+			return d
+		}
+		return cmp.Compare(a.file.Path(), c.file.Path())
+	})
 	return out
 }
 
@@ -57,17 +63,18 @@ func (b *Build) collect(lines []string) {
 	}
 	others := map[string]int{}
 	for _, c := range b.candidates() {
-		if m := c.file.Member(); !m.Mode.IsRegular() && !m.Hard {
+		if m := c.file.Member(); !m.Mode.IsRegular() {
 			b.problem(NotRegular, c.name, "%s is a %s", c.file.Path(), describeMode(m.Mode))
 			continue
 		}
 		ref := b.slot(c.name, index, others)
 		if ref.File != nil {
-			b.problem(PresentTwice, c.name, "%s and %s", ref.File.Path(), c.file.Path())
-			// Which one is looked at must not depend on the order of files.
-			if cmp.Compare(ref.File.Path(), c.file.Path()) < 0 {
+			first, second := ref.File.Path(), c.file.Path()
+			b.problem(PresentTwice, c.name, "%s and %s", first, second)
+			if first != second {
 				continue
 			}
+			// Of one name twice in an archive, unpacking leaves the last.
 		}
 		ref.File = c.file
 	}

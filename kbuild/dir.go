@@ -185,7 +185,16 @@ func (d *dir) Close() error        { return d.root.Close() }
 
 func (d *dir) Open(i int) (Content, error) {
 	name := d.members[i].Name
-	f, err := d.root.Open(name)
+	f, err := d.root.OpenFile(name, openFlags, 0)
+	if err != nil {
+		return nil, cause(err)
+	}
+	return newFileContent(f)
+}
+
+// openFile opens a regular file outside of the sources.
+func openFile(path string) (Content, error) {
+	f, err := os.OpenFile(path, openFlags, 0)
 	if err != nil {
 		return nil, cause(err)
 	}

@@ -5,7 +5,6 @@ package kbuild
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -26,11 +25,7 @@ func (i *Image) Open() (Content, error) {
 	if i.File != nil {
 		return i.File.Open()
 	}
-	f, err := os.Open(i.Path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	return newFileContent(f)
+	return openFile(i.Path)
 }
 
 // ImagesError is what [Build.Image] returns for a build with several images of
@@ -94,21 +89,22 @@ func (b *Build) imageNames() [][]string {
 	if b.BuildTree {
 		return b.bootImages()
 	}
-	var inFolder []string
+	var inFolder, unsigned []string
 	for _, d := range b.folders {
 		inFolder = append(inFolder, d.prefix+"vmlinuz")
 	}
-	if b.Release == "" {
-		return [][]string{inFolder}
-	}
-	for _, d := range modulesDirs {
-		inFolder = append(inFolder, d+b.Release+"/vmlinuz")
+	if b.Release != "" {
+		for _, d := range modulesDirs {
+			inFolder = append(inFolder, d+b.Release+"/vmlinuz")
+		}
 	}
 	slices.Sort(inFolder)
 	inFolder = slices.Compact(inFolder)
-	var unsigned []string
 	for _, n := range inFolder {
 		unsigned = append(unsigned, n+".unsigned")
+	}
+	if b.Release == "" {
+		return [][]string{inFolder, unsigned}
 	}
 	return [][]string{append(inFolder, "boot/vmlinuz-"+b.Release), unsigned, {"boot/vmlinux-" + b.Release}}
 }

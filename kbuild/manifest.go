@@ -38,7 +38,7 @@ func (b *Build) Summarize(ctx context.Context, scheme hashset.Scheme, progress P
 	if s.Sums, err = b.Sums(ctx, scheme, progress); err != nil {
 		return nil, err
 	}
-	s.agree(b.nameAgree)
+	s.agree(b.releaseFrom())
 	for i := range s.Sums {
 		if s.Sums[i].File != nil { // what is missing was reported by Open
 			s.Problems = append(s.Problems, s.Sums[i].Problems()...)
@@ -49,9 +49,9 @@ func (b *Build) Summarize(ctx context.Context, scheme hashset.Scheme, progress P
 }
 
 // agree finds the release and arch of the listed modules and reports those that
-// differ: the first listed module that can be read decides. With named set, the
-// modules folder has the name of a release, which must be that of the modules.
-func (s *Summary) agree(named bool) {
+// differ: the first listed module that can be read decides. With where, what
+// [Build.releaseFrom] says, the release is known and must be that of the modules.
+func (s *Summary) agree(where string) {
 	var first *Sum
 	report := func(m *Sum, k ProblemKind, format string, args ...any) {
 		s.Problems = append(s.Problems, Problem{Kind: k, Name: m.Name, Detail: m.File.Path() + ": " + fmt.Sprintf(format, args...)})
@@ -63,8 +63,8 @@ func (s *Summary) agree(named bool) {
 			continue
 		case first == nil:
 			first = m
-			if named && m.Info.Release != s.Release {
-				report(m, OtherRelease, "vermagic of %q in the modules folder of %q", m.Info.Release, s.Release)
+			if where != "" && m.Info.Release != s.Release {
+				report(m, OtherRelease, "vermagic of %q %s %q", m.Info.Release, where, s.Release)
 			}
 		case m.Info.Release != first.Info.Release:
 			report(m, OtherRelease, "vermagic of %q, the first module is of %q", m.Info.Release, first.Info.Release)

@@ -3,35 +3,32 @@
 package kbuild
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
-
-	"github.com/modhash/modhash/kbuild/kmod"
 )
 
-// suffixes of compressed modules, with what their content should be. The last
-// ones are not used by Kbuild; a file that has one is a finding.
-var suffixes = map[string]kmod.Compression{
-	".gz": kmod.Gzip, ".xz": kmod.XZ, ".zst": kmod.Zstd,
+// suffixes of compressed modules. Kbuild uses the first three; a file that has
+// another one is a finding, whatever is in it.
+var suffixes = map[string]bool{
+	".gz": true, ".xz": true, ".zst": true,
+	".zstd": true, ".bz2": true, ".lzma": true, ".lz4": true, ".lzo": true,
 }
-
-var foreignSuffixes = map[string]bool{".zstd": true, ".bz2": true, ".lzma": true, ".lz4": true, ".lzo": true}
 
 // moduleName cuts the suffix of a compression off the name of a module file:
 // "kernel/a.ko.xz" is "kernel/a.ko" with suffix ".xz". ok is false for a name
 // that is not that of a module.
 func moduleName(name string) (base, suffix string, ok bool) {
 	ext := path.Ext(name)
-	if ext == ".ko" {
-		return name, "", path.Base(name) != ".ko"
+	base = name
+	if suffixes[ext] {
+		base, suffix = strings.TrimSuffix(name, ext), ext
 	}
-	if _, known := suffixes[ext]; known || foreignSuffixes[ext] {
-		base, ok = strings.CutSuffix(name, ext)
-		if ok && path.Ext(base) == ".ko" && path.Base(base) != ".ko" {
-			return base, ext, true
-		}
+	if path.Ext(base) != ".ko" || path.Base(base) == ".ko" {
+		return "", "", false
 	}
-	return "", "", false
+	return base, suffix, true
 }
 
 // ModprobeName is the name by which modprobe knows a module: the file's name
@@ -53,56 +50,48 @@ var modulesDirs = []string{"lib/modules/", "usr/lib/modules/"}
 
 // findFolders finds the folders of modules in a source that is no build tree.
 func findFolders(src int, s Source) []folder {
-	has := map[folder]bool{} // true if it holds a module or a modules.order
-	top, topOrder := false, false
+	has := map[folder]bool{} // those that hold a module or an index of modules
 	for _, m := range s.Members() {
 		if m.Area != "" || m.Mode.IsDir() {
 			continue
 		}
 		_, _, isModule := moduleName(m.Name)
-		inModulesDir := false
 		for _, d := range modulesDirs {
-			if rest, ok := strings.CutPrefix(m.Name, d); ok {
-				inModulesDir = true
-				if rel, file, ok := strings.Cut(rest, "/"); ok && (isModule || file == "modules.order" || strings.HasPrefix(file, "modules.builtin")) {
-					has[folder{src, rel, d + rel + "/"}] = true
-				}
+			rest, _ := strings.CutPrefix(m.Name, d)
+			rel, file, ok := strings.Cut(rest, "/")
+			if ok && rest != m.Name && (isModule || file == "modules.order" || strings.HasPrefix(file, "modules.builtin")) {
+				has[folder{src, rel, d + rel + "/"}] = true
 			}
 		}
-		top = top || isModule && !inModulesDir
-		topOrder = topOrder || m.Name == "modules.order"
 	}
-	if len(has) == 0 && (top || topOrder) {
-		return looseFolders(src, s, topOrder)
+	if len(has) == 0 {
+		return looseFolders(src, s)
 	}
-	return keys(has)
+	return slices.Collect(maps.Keys(has))
 }
 
 // looseFolders finds modules outside of lib/modules: in a folder that is itself
 // that of one release, or holds those of several.
-func looseFolders(src int, s Source, topOrder bool) []folder {
+func looseFolders(src int, s Source) []folder {
 	has := map[folder]bool{}
-	atTop := topOrder
+	atTop, anywhere := false, false
 	for _, m := range s.Members() {
-		first, rest, ok := strings.Cut(m.Name, "/")
-		switch {
-		case m.Area != "":
-		case ok && (rest == "modules.order" || strings.HasPrefix(rest, "kernel/")) && first != "kernel":
-			has[folder{src, first, first + "/"}] = true
-		case strings.HasPrefix(m.Name, "kernel/"):
-			atTop = true
+		if m.Area != "" || m.Mode.IsDir() {
+			continue
 		}
+		_, _, isModule := moduleName(m.Name)
+		first, rest, _ := strings.Cut(m.Name, "/")
+		switch {
+		case m.Name == "modules.order", isModule && first == "kernel":
+			atTop = true
+		case rest == "modules.order", isModule && strings.HasPrefix(rest, "kernel/"):
+			has[folder{src, first, first + "/"}] = true
+		}
+		anywhere = anywhere || isModule
 	}
-	if atTop || len(has) == 0 {
+	switch {
+	case atTop, len(has) == 0 && anywhere:
 		return []folder{{src: src}}
 	}
-	return keys(has)
-}
-
-func keys(m map[folder]bool) []folder {
-	var out []folder
-	for f := range m {
-		out = append(out, f)
-	}
-	return out
+	return slices.Collect(maps.Keys(has))
 }

@@ -4,10 +4,13 @@ package kbuild
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/hashset"
@@ -114,4 +117,67 @@ func inTree(line string) string {
 		line = base + ".ko"
 	}
 	return "kernel/" + line
+}
+
+// readOrder returns the lines of modules.order as names in a manifest, and the
+// name of the file, "" if there is none.
+func (b *Build) readOrder() (lines []string, file string, err error) {
+	if b.opt.Order != nil {
+		file = cmp.Or(b.opt.OrderName, "the given modules.order")
+		lines, err = ParseOrder(file, bytes.NewReader(b.opt.Order))
+		return b.canonical(lines), file, err
+	}
+	var first []byte
+	for _, d := range b.folders {
+		f := b.find(d.src, d.prefix+"modules.order")
+		if f == nil {
+			continue
+		}
+		data, err := f.read(maxOrderBytes)
+		if err != nil {
+			return nil, "", err
+		}
+		if file != "" {
+			if !bytes.Equal(data, first) {
+				return nil, "", fmt.Errorf("%s and %s differ: they are not of one build", file, f.Path())
+			}
+			continue
+		}
+		first, file = data, f.Path()
+		if lines, err = ParseOrder(file, bytes.NewReader(data)); err != nil {
+			return nil, "", err
+		}
+	}
+	return b.canonical(lines), file, nil
+}
+
+// canonical makes the names of a manifest from the lines of a modules.order of
+// any form: .o lines and, in a build tree, .ko lines lack "kernel/". A build
+// tree of a kernel before Linux 5.3 has it on every line, without a folder
+// kernel/ that would hold those modules.
+func (b *Build) canonical(lines []string) []string {
+	installed := !slices.ContainsFunc(lines, func(s string) bool {
+		return !strings.HasPrefix(s, "kernel/") || path.Ext(s) == ".o"
+	})
+	if installed && b.BuildTree {
+		listed := make(map[string]bool, len(lines))
+		for _, l := range lines {
+			listed[l] = true
+		}
+		for _, d := range b.folders {
+			for _, m := range b.sources[d.src].Members() {
+				if base, _, ok := moduleName(m.Name); ok && listed[base] {
+					installed = false
+				}
+			}
+		}
+	}
+	if installed {
+		return lines
+	}
+	names := make([]string, len(lines))
+	for i, s := range lines {
+		names[i] = inTree(s)
+	}
+	return names
 }

@@ -44,9 +44,5 @@ func (s single) Problems() []Problem { return nil }
 func (s single) Close() error        { return nil }
 
 func (s single) Open(int) (Content, error) {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	return newFileContent(f)
+	return openFile(s.path)
 }

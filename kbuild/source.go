@@ -74,7 +74,7 @@ func openSource(ctx context.Context, path string, o *Options) (Source, error) {
 
 // sniffFile tells by its content what kind of package a file is, 0 for none.
 func sniffFile(path string) (pkgfile.Kind, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, openFlags, 0)
 	if err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild/internal/pool"
@@ -88,6 +89,10 @@ type worker struct {
 
 func (w *worker) sum(s *Sum) error {
 	c, err := s.File.Open()
+	if errors.Is(err, fs.ErrInvalid) && s.File.Source.Archive() {
+		s.Problem = &Problem{Kind: Corrupt, Name: s.Name, Detail: s.File.Path() + ": a hard link to nothing"}
+		return nil
+	}
 	if err != nil {
 		return err
 	}

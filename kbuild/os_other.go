@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !unix
+
+package kbuild
+
+import (
+	"io/fs"
+	"os"
+)
+
+const openFlags = os.O_RDONLY
+
+func owner(fs.FileInfo) (uid, gid int) { return 0, 0 }
