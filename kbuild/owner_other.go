@@ -1,9 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-
-//go:build !unix
-
-package kbuild
-
-import "io/fs"
-
-func owner(fs.FileInfo) (uid, gid int) { return 0, 0 }
