@@ -5,6 +5,7 @@ package kmod
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -64,6 +65,37 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %q %s", tt.name, info, err, tt.want, tt.reason)
 		}
 	}
+}
+
+// TestLongRelease: no release is longer than the name of a folder can be.
+func TestLongRelease(t *testing.T) {
+	for _, n := range []int{255, 256, 1 << 20} {
+		release := strings.Repeat("6", n)
+		info, err := mustOpen(t, opener(t, nil), ko.Module{Name: "m", Release: release}.Bytes()).Info()
+		if n <= 255 && (err != nil || info.Release != release) || n > 255 && (!isFormat(err) || info.Release != "" || len(err.Error()) > 200) {
+			t.Errorf("%d characters: %.100v", n, err)
+		}
+	}
+}
+
+// TestInfoIsSmall: what is kept of a module does not hold its .modinfo.
+func TestInfoIsSmall(t *testing.T) {
+	b := ko.Module{Name: "m", Modinfo: []string{"parm=" + strings.Repeat("x", 4<<20)}}.Bytes()
+	op := opener(t, nil)
+	before := heap()
+	var infos []Info
+	for range 10 {
+		info, err := mustOpen(t, op, b).Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		infos = append(infos, info)
+	}
+	if after := heap(); after > before+10<<20 {
+		t.Errorf("%d modules of which %d MiB are kept", len(infos), (after-before)>>20)
+	}
+	runtime.KeepAlive(infos)
+	runtime.KeepAlive(b)
 }
 
 // TestNoModule: ELF files that are no kernel modules open, and have no Info.

@@ -10,11 +10,13 @@
 package kmod
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild/internal/codec"
 	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/kbuild/internal/spool"
@@ -240,7 +242,7 @@ const maxModinfo = 16 << 20
 // Info is what the ELF file says about itself.
 type Info struct {
 	Arch    string // "x86_64 elf64 little"
-	Release string // first word of the vermagic
+	Release string // first word of the vermagic, fit for [hashset.CheckRelease]
 }
 
 // Info reads the ELF header and the vermagic. A payload without either is a
@@ -259,25 +261,28 @@ func (m *Module) Info() (Info, error) {
 	if err != nil {
 		return info, format(fmt.Errorf("section .modinfo: %w", err))
 	}
-	magic, ok := modinfo(b, "vermagic")
-	info.Release, _, _ = strings.Cut(magic, " ")
-	if !ok || info.Release == "" {
+	release, _, _ := bytes.Cut(modinfo(b, "vermagic"), []byte(" "))
+	if len(release) == 0 {
 		return info, &FormatError{errors.New("no vermagic in .modinfo: not a kernel module")}
 	}
+	if err := hashset.CheckRelease(string(release)); err != nil {
+		return info, &FormatError{fmt.Errorf("vermagic in .modinfo: %w", err)}
+	}
+	info.Release = string(release)
 	return info, nil
 }
 
 // modinfo returns the first value of a key, as the kernel's get_modinfo does:
 // the section is a sequence of NUL-terminated strings "key=value".
-func modinfo(b []byte, key string) (string, bool) {
-	for rest := string(b); rest != ""; {
-		var s string
-		s, rest, _ = strings.Cut(rest, "\x00")
-		if v, ok := strings.CutPrefix(s, key+"="); ok {
-			return v, true
+func modinfo(b []byte, key string) []byte {
+	for len(b) > 0 {
+		var s []byte
+		s, b, _ = bytes.Cut(b, []byte{0})
+		if v, ok := bytes.CutPrefix(s, []byte(key+"=")); ok {
+			return v
 		}
 	}
-	return "", false
+	return nil
 }
 
 // format makes a FormatError of what elfview says about the bytes and leaves
