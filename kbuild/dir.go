@@ -86,10 +86,14 @@ func (d *dir) isBuildTree() bool {
 		d.exists("Kbuild") && d.exists("scripts/Makefile.modinst")
 }
 
+// packagingFolders are where the kernel's own targets for packages leave copies
+// of the modules: the folders that "make mrproper" removes.
+var packagingFolders = map[string]bool{"debian": true, "pacman": true, "rpmbuild": true, "snap": true, "tar-install": true}
+
 // wantInBuildTree picks the files of a build tree that make up the build.
 func wantInBuildTree(name string, isDir bool) bool {
 	if isDir {
-		return !strings.HasSuffix(name, "/.git") && name != ".git"
+		return path.Base(name) != ".git" && !packagingFolders[name]
 	}
 	if isBuildTreeFile(name) || isBootImage(name) {
 		return true

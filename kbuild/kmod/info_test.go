@@ -25,12 +25,11 @@ func TestArch(t *testing.T) {
 		for _, bits := range []int{32, 64} {
 			for _, big := range []bool{false, true} {
 				want := fmt.Sprintf("%s elf%d %s", name, bits, map[bool]string{true: "big", false: "little"}[big])
-				for _, suffix := range suffixes {
-					b := ko.Module{Name: "m", Machine: machine, Bits: bits, Big: big, Release: "6.1-" + name}.Bytes()
-					info, err := mustOpen(t, op, ko.Compress(b, suffix)).Info()
-					if err != nil || info.Arch != want || info.Release != "6.1-"+name {
-						t.Errorf("machine %d%s: %+v, %v; want %s", machine, suffix, info, err, want)
-					}
+				suffix := suffixes[(int(machine)+bits/32)%len(suffixes)]
+				b := ko.Module{Name: "m", Machine: machine, Bits: bits, Big: big, Release: "6.1-" + name}.Bytes()
+				info, err := mustOpen(t, op, ko.Compress(b, suffix)).Info()
+				if err != nil || info.Arch != want || info.Release != "6.1-"+name {
+					t.Errorf("machine %d%s: %+v, %v; want %s", machine, suffix, info, err, want)
 				}
 			}
 		}

@@ -171,15 +171,15 @@ func sniff(first []byte, c Compression) error {
 	return nil
 }
 
-// keepDecoded is the size in bytes of a module, compressed or not, above which
-// the memory that its decoding took is given back.
-const keepDecoded = 16 << 20
+// keepStored is the size in bytes of a compressed module above which the
+// Decoder, which holds it in memory, is not used again.
+const keepStored = 16 << 20
 
 func (o *Opener) decode(m *Module, size int64) error {
 	in := &errReader{r: io.NewSectionReader(m.src, 0, size), left: size}
 	o.buf.Reset()
 	n, err := o.dec.Decode(o.buf, in, m.Compression, o.max)
-	if err != nil || max(n, size) > keepDecoded {
+	if size > keepStored {
 		o.dec = codec.NewDecoder()
 	}
 	switch {
@@ -275,10 +275,11 @@ func (m *Module) Info() (Info, error) {
 // modinfo returns the first value of a key, as the kernel's get_modinfo does:
 // the section is a sequence of NUL-terminated strings "key=value".
 func modinfo(b []byte, key string) []byte {
+	prefix := []byte(key + "=")
 	for len(b) > 0 {
 		var s []byte
 		s, b, _ = bytes.Cut(b, []byte{0})
-		if v, ok := bytes.CutPrefix(s, []byte(key+"=")); ok {
+		if v, ok := bytes.CutPrefix(s, prefix); ok {
 			return v
 		}
 	}

@@ -149,7 +149,7 @@ func TestReader(t *testing.T) {
 // ones and small ones after large ones.
 func TestReuse(t *testing.T) {
 	op := opener(t, nil)
-	large := ko.Module{Name: "large", Text: make([]byte, 3<<20)}.Bytes()
+	large := ko.Module{Name: "large", Text: make([]byte, 1<<20)}.Bytes()
 	small := key(t).Sign(ko.Module{Name: "small"}.Bytes())
 	for round := range 2 {
 		for _, suffix := range suffixes {
