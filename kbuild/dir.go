@@ -21,6 +21,7 @@ import (
 type dir struct {
 	path      string
 	root      *os.Root
+	folders   folders // below root
 	buildTree bool
 	members   []Member
 }
@@ -34,7 +35,7 @@ func openDir(ctx context.Context, name string, all bool) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dir{path: name, root: root}
+	d := &dir{path: name, root: root, folders: folders{root: root}}
 	if err := d.list(ctx, all); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -185,11 +186,11 @@ func (d *dir) Path() string        { return d.path }
 func (d *dir) Archive() bool       { return false }
 func (d *dir) Members() []Member   { return d.members }
 func (d *dir) Problems() []Problem { return nil }
-func (d *dir) Close() error        { return d.root.Close() }
+func (d *dir) Close() error        { return d.folders.close() }
 
 func (d *dir) Open(i int) (Content, error) {
 	name := d.members[i].Name
-	f, err := d.root.OpenFile(name, openFlags, 0)
+	f, err := d.folders.openFile(name)
 	if err != nil {
 		return nil, cause(err)
 	}

@@ -11,6 +11,10 @@ import (
 	"fmt"
 	"math/big"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // MaxMessage is the length in bytes above which a message is not read. Real
@@ -46,35 +50,6 @@ func (s *Signer) String() string {
 	return fmt.Sprintf("%s, serial %s", s.Issuer, s.Hex())
 }
 
-// The parts of RFC 5652 that are needed to find the signer. Fields that are not
-// looked at are raw.
-type (
-	contentInfo struct {
-		Type    asn1.ObjectIdentifier
-		Content asn1.RawValue `asn1:"explicit,tag:0"`
-	}
-	signedData struct {
-		Version int
-		Digests asn1.RawValue
-		Content asn1.RawValue
-		Certs   asn1.RawValue `asn1:"optional,tag:0"`
-		CRLs    asn1.RawValue `asn1:"optional,tag:1"`
-		Signers asn1.RawValue
-	}
-	signerInfo struct {
-		Version   int
-		SID       asn1.RawValue
-		Digest    pkix.AlgorithmIdentifier
-		Attrs     asn1.RawValue `asn1:"optional,tag:0"`
-		Algorithm pkix.AlgorithmIdentifier
-		Signature []byte
-	}
-	issuerAndSerial struct {
-		Issuer asn1.RawValue
-		Serial *big.Int
-	}
-)
-
 var oidSignedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
 
 var digestNames = map[string]string{
@@ -88,52 +63,121 @@ var digestNames = map[string]string{
 	"2.16.840.1.101.3.4.2.10": "sha3-512",
 }
 
+// maxName is the length in bytes of an issuer's name that is kept whole.
+const maxName = 256
+
 // ParseSigner reads the first signer of a CMS SignedData message. Bytes after
-// the message are ignored, as the kernel does.
+// the message are ignored, as the kernel does. A long issuer's name is cut.
 func ParseSigner(der []byte) (*Signer, error) {
 	if len(der) > MaxMessage {
 		return nil, fmt.Errorf("CMS message of %d bytes, at most %d are read", len(der), MaxMessage)
 	}
-	var ci contentInfo
-	if _, err := asn1.Unmarshal(der, &ci); err != nil {
-		return nil, fmt.Errorf("CMS message: %w", err)
+	si, err := firstSigner(der)
+	if err != nil {
+		return nil, err
 	}
-	if !ci.Type.Equal(oidSignedData) {
-		return nil, fmt.Errorf("CMS content type %v, want signed data", ci.Type)
+	// SignerInfo: version, sid, digestAlgorithm, … (RFC 5652, 5.3). The sid is
+	// issuer and serial number, or [0] with the key identifier.
+	var version, sid, digest cryptobyte.String
+	var keyID cryptobyte.String
+	var hasKeyID bool
+	var oid asn1.ObjectIdentifier
+	if !si.ReadASN1(&version, cbasn1.INTEGER) ||
+		!si.ReadOptionalASN1(&keyID, &hasKeyID, cbasn1.Tag(0).ContextSpecific()) ||
+		!hasKeyID && !si.ReadASN1(&sid, cbasn1.SEQUENCE) ||
+		!si.ReadASN1(&digest, cbasn1.SEQUENCE) || !digest.ReadASN1ObjectIdentifier(&oid) {
+		return nil, errors.New("malformed signer in CMS signed data")
 	}
-	var sd signedData
-	if _, err := asn1.Unmarshal(ci.Content.Bytes, &sd); err != nil {
-		return nil, fmt.Errorf("CMS signed data: %w", err)
-	}
-	if len(sd.Signers.Bytes) == 0 {
-		return nil, errors.New("CMS signed data without a signer")
-	}
-	var si signerInfo
-	if _, err := asn1.Unmarshal(sd.Signers.Bytes, &si); err != nil {
-		return nil, fmt.Errorf("CMS signer: %w", err)
-	}
-	s := &Signer{}
-	oid := si.Digest.Algorithm.String()
-	if s.Digest = digestNames[oid]; s.Digest == "" {
-		s.Digest = oid
-	}
-	if si.SID.Class == asn1.ClassContextSpecific && si.SID.Tag == 0 {
-		s.KeyID = bytes.Clone(si.SID.Bytes)
+	s := &Signer{Digest: digestName(oid)}
+	if hasKeyID {
+		s.KeyID = bytes.Clone(keyID[:min(len(keyID), maxName)])
 		return s, nil
 	}
-	var is issuerAndSerial
-	if _, err := asn1.Unmarshal(si.SID.FullBytes, &is); err != nil {
-		return nil, fmt.Errorf("CMS signer's issuer and serial number: %w", err)
+	var issuer cryptobyte.String
+	s.Serial = new(big.Int)
+	if !sid.ReadASN1Element(&issuer, cbasn1.SEQUENCE) || !sid.ReadASN1Integer(s.Serial) {
+		return nil, errors.New("malformed issuer and serial number of a CMS signer")
+	}
+	if s.Issuer, err = issuerName(issuer); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// firstSigner walks down from ContentInfo to the content of the first
+// SignerInfo.
+func firstSigner(der []byte) (cryptobyte.String, error) {
+	in := cryptobyte.String(der)
+	var info, content, data, rest, signers, first cryptobyte.String
+	var oid asn1.ObjectIdentifier
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&oid) {
+		return nil, errors.New("malformed CMS message")
+	}
+	if !oid.Equal(oidSignedData) {
+		return nil, fmt.Errorf("CMS content type %v, want signed data", oid)
+	}
+	if !info.ReadASN1(&content, cbasn1.Tag(0).Constructed().ContextSpecific()) || !content.ReadASN1(&data, cbasn1.SEQUENCE) ||
+		!data.ReadASN1(&rest, cbasn1.INTEGER) || // version
+		!data.ReadASN1(&rest, cbasn1.SET) || // digest algorithms
+		!data.ReadASN1(&rest, cbasn1.SEQUENCE) || // encapsulated content
+		!data.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) || // certificates
+		!data.SkipOptionalASN1(cbasn1.Tag(1).Constructed().ContextSpecific()) || // revocations
+		!data.ReadASN1(&signers, cbasn1.SET) {
+		return nil, errors.New("malformed CMS signed data")
+	}
+	if signers.Empty() {
+		return nil, errors.New("CMS signed data without a signer")
+	}
+	if !signers.ReadASN1(&first, cbasn1.SEQUENCE) {
+		return nil, errors.New("malformed signer in CMS signed data")
+	}
+	return first, nil
+}
+
+var oidCommonName = asn1.ObjectIdentifier{2, 5, 4, 3}
+
+// commonName finds the last common name of a Name (RFC 5280, 4.1.2.4), if it is
+// of a type that holds its text as it is; "" else.
+func commonName(der cryptobyte.String) string {
+	var names, set, pair, value cryptobyte.String
+	var oid asn1.ObjectIdentifier
+	var tag cbasn1.Tag
+	found := ""
+	for der.ReadASN1(&names, cbasn1.SEQUENCE); names.ReadASN1(&set, cbasn1.SET); {
+		for set.ReadASN1(&pair, cbasn1.SEQUENCE) {
+			if pair.ReadASN1ObjectIdentifier(&oid) && oid.Equal(oidCommonName) && pair.ReadAnyASN1(&value, &tag) &&
+				(tag == cbasn1.UTF8String || tag == cbasn1.PrintableString) && utf8.Valid(value) {
+				found = string(value)
+			}
+		}
+	}
+	return found
+}
+
+// issuerName is the common name, or else the whole name.
+func issuerName(der []byte) (string, error) {
+	if text := strings.TrimSpace(commonName(der)); text != "" && len(text) <= maxName {
+		return text, nil // almost always, and without reflection
 	}
 	var rdns pkix.RDNSequence
-	if _, err := asn1.Unmarshal(is.Issuer.FullBytes, &rdns); err != nil {
-		return nil, fmt.Errorf("CMS signer's issuer: %w", err)
+	if rest, err := asn1.Unmarshal(der, &rdns); err != nil || len(rest) > 0 {
+		return "", errors.New("malformed issuer of a CMS signer")
 	}
 	var name pkix.Name
 	name.FillFromRDNSequence(&rdns)
-	if s.Issuer = strings.TrimSpace(name.CommonName); s.Issuer == "" {
-		s.Issuer = rdns.String()
+	text := strings.TrimSpace(name.CommonName)
+	if text == "" {
+		text = rdns.String()
 	}
-	s.Serial = is.Serial
-	return s, nil
+	if len(text) > maxName {
+		text = strings.ToValidUTF8(text[:maxName], "") + "…"
+	}
+	return strings.Clone(text), nil
+}
+
+func digestName(oid asn1.ObjectIdentifier) string {
+	if name := digestNames[oid.String()]; name != "" {
+		return name
+	}
+	return oid.String()
 }

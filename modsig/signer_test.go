@@ -4,6 +4,8 @@ package modsig
 
 import (
 	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"testing"
 
@@ -36,6 +38,27 @@ func TestParseSigner(t *testing.T) {
 		}
 		if s.String() != want || s.Digest != "sha256" {
 			t.Errorf("%s: %v, %s; want %s", name, s, s.Digest, want)
+		}
+	}
+}
+
+// TestCommonName: the quick way gives what crypto/x509 reads, or nothing.
+func TestCommonName(t *testing.T) {
+	for _, name := range []string{"rsa2048.crt", "../../keys/throwaway-a.crt"} {
+		data, err := os.ReadFile("../testdata/vectors/signing/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(data)
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := commonName(cert.RawIssuer); got != cert.Issuer.CommonName || got == "" {
+			t.Errorf("%s: %q, want %q", name, got, cert.Issuer.CommonName)
+		}
+		if got, err := issuerName(cert.RawIssuer); got != cert.Issuer.CommonName || err != nil {
+			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
 }

@@ -33,13 +33,14 @@ var level = map[string]int{
 
 // external says who may import what from outside of the standard library.
 var external = map[string][]string{
-	"github.com/klauspost/compress": {"kbuild/internal/codec"},
-	"github.com/ulikunitz/xz":       {"kbuild/internal/codec"},
-	"github.com/spf13/cobra":        {"cmd/"},
-	"github.com/spf13/pflag":        {"cmd/"},
-	"golang.org/x/term":             {"cmd/"},
-	"golang.org/x/sync":             {"cmd/", "kbuild"},
-	"golang.org/x/sys":              {"cmd/", "kbuild"},
+	"github.com/klauspost/compress":  {"kbuild/internal/codec"},
+	"github.com/ulikunitz/xz":        {"kbuild/internal/codec"},
+	"github.com/spf13/cobra":         {"cmd/"},
+	"github.com/spf13/pflag":         {"cmd/"},
+	"golang.org/x/crypto/cryptobyte": {"modsig"},
+	"golang.org/x/term":              {"cmd/"},
+	"golang.org/x/sync":              {"cmd/", "kbuild"},
+	"golang.org/x/sys":               {"cmd/", "kbuild"},
 }
 
 // forbidden are packages of the standard library that no library package of

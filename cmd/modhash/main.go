@@ -18,10 +18,11 @@ func main() {
 
 // mainCode lets deferred calls run before the program exits.
 func mainCode() int {
-	// Little garbage is made beside the buffers, which are held: waiting until
-	// as much again has piled up would double the memory for nothing.
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40)
+	// Small heaps are not worth collecting, and large ones, of which most is
+	// buffers that are kept, must not double.
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(400)
+		debug.SetMemoryLimit(112 << 20)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

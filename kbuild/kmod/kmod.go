@@ -74,6 +74,7 @@ type Module struct {
 	src io.ReaderAt // the decoded bytes
 	mem []byte      // the same, if they are in one piece in memory
 	buf *spool.Buffer
+	elf *elfview.Parser
 }
 
 // Options of an [Opener]. The zero value is ready for use.
@@ -90,6 +91,7 @@ type Opener struct {
 	dec     *codec.Decoder
 	buf     *spool.Buffer
 	scratch []byte
+	elf     elfview.Parser
 }
 
 // NewOpener returns an Opener. Close frees it.
@@ -114,7 +116,7 @@ const inMemory = 1 << 20
 // Open reads the module file in the first size bytes of r, which must stay
 // readable as long as the Module is used.
 func (o *Opener) Open(r io.ReaderAt, size int64) (*Module, error) {
-	m := &Module{Stored: size}
+	m := &Module{Stored: size, elf: &o.elf}
 	first := make([]byte, 0, 16)
 	if size <= inMemory {
 		if cap(o.scratch) < int(size) {
@@ -248,7 +250,7 @@ type Info struct {
 // Info reads the ELF header and the vermagic. A payload without either is a
 // [*FormatError].
 func (m *Module) Info() (Info, error) {
-	f, err := elfview.Parse(m.src, m.Trailer.Payload)
+	f, err := m.elf.Parse(m.src, m.Trailer.Payload)
 	if err != nil {
 		return Info{}, format(err)
 	}
@@ -303,8 +305,10 @@ func readFull(r io.ReaderAt, b []byte) error {
 	return nil
 }
 
-// memReader is a ReaderAt without the allocation of a bytes.Reader.
+// memReader is a ReaderAt that elfview can look into.
 type memReader []byte
+
+func (m memReader) Slice(off, n int64) []byte { return m[off : off+n : off+n] }
 
 func (m memReader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || off > int64(len(m)) {

@@ -174,8 +174,9 @@ func (t *Trailer) Len() int64 {
 // A trailer is well-formed if its marker is the last 28 bytes, 12 bytes or more
 // precede it, and the block is of type 2 or 3 with every field but sig_len zero
 // and sig_len smaller than the number of bytes before the block, or of type 0
-// or 1 with signer_len + key_id_len + sig_len smaller than that number. At
-// least one byte of payload always remains.
+// or 1 with sig_len above 2 and signer_len + key_id_len + sig_len smaller than
+// that number. At least one byte of payload always remains. Without the lower
+// bound, the zero bytes that many ELF files end in would be a block of type 0.
 //
 // The error is a read error of r, or [ErrSize]; what is wrong with the bytes
 // is told by State and Reason.
@@ -228,6 +229,9 @@ func SplitTail(tail []byte, size int64) Trailer {
 func (k Block) fault(rest int64) string {
 	switch k.Type {
 	case PGP, X509:
+		if k.SigLen <= 2 {
+			return fmt.Sprintf("signature length %d, where a legacy signature has two bytes of length and at least one more", k.SigLen)
+		}
 		if n := int64(k.SigLen) + int64(k.SignerLen) + int64(k.KeyIDLen); n >= rest {
 			return fmt.Sprintf("lengths of signer, key id and signature add up to %d, but %d bytes precede the block", n, rest)
 		}

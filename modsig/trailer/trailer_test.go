@@ -51,6 +51,8 @@ func TestSplit(t *testing.T) {
 		{"pgp", pay + "SIGKEYI" + sig + block(PGP, n, legacy) + Marker, Valid, len(pay), ""},
 		{"x509 fills the file", "SIGKEYI" + sig + block(X509, n, legacy) + Marker, Malformed, -1, "add up to 16"},
 		{"x509 leaves one byte", "PSIGKEYI" + sig + block(X509, n, legacy) + Marker, Valid, 1, ""},
+		{"zeros before the marker", pay + strings.Repeat("\x00", 12) + Marker, Malformed, -1, "signature length 0"},
+		{"x509 of two bytes", pay + "SIGKEYI" + "xx" + block(X509, 2, legacy) + Marker, Malformed, -1, "signature length 2"},
 		{"no payload", sig + block(PKCS7, n, nil) + Marker, Malformed, -1, "signature length 9, but 9 bytes"},
 		{"length too large", pay + block(PKCS7, 0xffffffff, nil) + Marker, Malformed, -1, "signature length 4294967295"},
 		{"block only", block(PKCS7, 0, nil) + Marker, Malformed, -1, "0 bytes precede"},
@@ -146,8 +148,9 @@ func kernelSplit(f []byte) (State, int64) {
 		}
 		return Valid, rest - sigLen
 	case 0, 1:
-		// Linux 3.7: each test leaves at least one byte.
-		if sigLen >= rest || int64(b[3])+int64(b[4]) >= rest-sigLen {
+		// Linux 3.7: each test leaves at least one byte, and the signature
+		// starts with its length in two bytes.
+		if sigLen <= 2 || sigLen >= rest || int64(b[3])+int64(b[4]) >= rest-sigLen {
 			return Malformed, whole
 		}
 		return Valid, rest - sigLen - int64(b[3]) - int64(b[4])

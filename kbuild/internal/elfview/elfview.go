@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -64,16 +65,34 @@ const SHTNobits = 8
 // size bytes of r. Sections that leave the file are not refused here but when
 // their [File.Data] is asked for. The error is a read error of r, a
 // [*FormatError], or wraps [ErrNotELF].
-func Parse(r io.ReaderAt, size int64) (*File, error) {
-	var head [64]byte
-	n := int(min(size, int64(len(head))))
-	if got, err := r.ReadAt(head[:n], 0); got < n {
-		return nil, fmt.Errorf("reading ELF header: %w", err)
+func Parse(r io.ReaderAt, size int64) (*File, error) { return new(Parser).Parse(r, size) }
+
+// Parser is for who parses many files: a File and its sections are valid until
+// the next one is parsed, and their memory is used again.
+type Parser struct {
+	file     File
+	sections []Section
+}
+
+// Memory is a reader whose bytes need not be copied to be looked at.
+type Memory interface {
+	io.ReaderAt
+	// Slice returns the n bytes at off, which lie within the file.
+	Slice(off, n int64) []byte
+}
+
+// Parse is [Parse].
+func (p *Parser) Parse(r io.ReaderAt, size int64) (*File, error) {
+	f := &p.file
+	*f = File{r: r, size: size, Sections: p.sections[:0]}
+	n := int(min(size, 64))
+	head, err := f.bytes(0, uint64(max(n, 0)))
+	if err != nil {
+		return nil, err
 	}
 	if n < 16 || string(head[:4]) != "\x7fELF" {
 		return nil, ErrNotELF
 	}
-	f := &File{r: r, size: size}
 	switch head[4] {
 	case 1:
 		f.Bits = 32
@@ -90,7 +109,7 @@ func Parse(r io.ReaderAt, size int64) (*File, error) {
 	default:
 		return nil, &FormatError{5, fmt.Sprintf("data encoding %d", head[5])}
 	}
-	if want := map[int]int{32: 52, 64: 64}[f.Bits]; n < want {
+	if n < 52 || n < 64 && f.Bits == 64 {
 		return nil, &FormatError{int64(n), "the file ends within the ELF header"}
 	}
 	f.Type = f.Order.Uint16(head[16:])
@@ -105,7 +124,9 @@ func Parse(r io.ReaderAt, size int64) (*File, error) {
 	t.entsize = f.Order.Uint16(head[t.entsizeAt:])
 	t.num = uint64(f.Order.Uint16(head[t.numAt:]))
 	t.strndx = uint32(f.Order.Uint16(head[t.strndxAt:]))
-	if err := t.read(); err != nil {
+	err = t.read()
+	p.sections = f.Sections
+	if err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -159,9 +180,9 @@ func (t *table) read() error {
 	if err != nil {
 		return err
 	}
-	f.Sections = make([]Section, t.num)
-	for i := range f.Sections {
-		f.Sections[i] = f.section(b[i*t.size:])
+	f.Sections = slices.Grow(f.Sections, int(t.num))
+	for i := range int(t.num) {
+		f.Sections = append(f.Sections, f.section(b[i*t.size:]))
 	}
 	return t.names()
 }
@@ -211,11 +232,14 @@ func (t *table) names() error {
 	return nil
 }
 
-// bytes reads n bytes at off after comparing both with the file's size.
+// bytes returns n bytes at off after comparing both with the file's size.
 func (f *File) bytes(off, n uint64) ([]byte, error) {
 	size := uint64(f.size)
 	if off > size || n > size-off {
 		return nil, &FormatError{int64(min(off, size)), fmt.Sprintf("%d bytes at %d, the file has %d", n, off, size)}
+	}
+	if m, ok := f.r.(Memory); ok {
+		return m.Slice(int64(off), int64(n)), nil
 	}
 	b := make([]byte, n)
 	if got, err := f.r.ReadAt(b, int64(off)); uint64(got) < n {
@@ -235,7 +259,7 @@ func (f *File) Section(name string) *Section {
 }
 
 // Data returns the bytes of s, none for a section without bytes in the file. A
-// section of more than limit bytes is refused.
+// section of more than limit bytes is refused. The bytes must not be changed.
 func (f *File) Data(s *Section, limit uint64) ([]byte, error) {
 	switch {
 	case s.Type == SHTNobits:
