@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -43,7 +44,7 @@ func (f *buildFlags) register(cmd *cobra.Command, one bool) {
 }
 
 // options turns the flags into those of the library.
-func (f *buildFlags) options() (*kbuild.Options, error) {
+func (f *buildFlags) options(ctx context.Context) (*kbuild.Options, error) {
 	o := &kbuild.Options{
 		Release: f.release, Image: f.image, NoImage: f.noImage, TempDir: f.tmpdir,
 		MaxModule: f.maxModule * mib, MaxUnpacked: f.maxUnpacked * mib, Workers: f.jobs,
@@ -60,7 +61,7 @@ func (f *buildFlags) options() (*kbuild.Options, error) {
 	}
 	if f.order != "" {
 		var err error
-		if o.Order, err = readOrder(f.order); err != nil {
+		if o.Order, err = readOrder(ctx, f.order); err != nil {
 			return nil, err
 		}
 		o.OrderName = f.order
@@ -68,21 +69,26 @@ func (f *buildFlags) options() (*kbuild.Options, error) {
 	return o, nil
 }
 
+// maxOrderFile is above any modules.order in bytes; a device has no end.
 const maxOrderFile = 64 << 20
 
-func readOrder(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	switch {
-	case err != nil:
+func readOrder(ctx context.Context, path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
 		return nil, err
-	case st.IsDir() || st.Size() > maxOrderFile:
-		return nil, fmt.Errorf("%s is no modules.order file", path)
 	}
-	data, err := os.ReadFile(path)
+	defer f.Close() // read only
+	data, err := io.ReadAll(io.LimitReader(untilDone{ctx, f}, maxOrderFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, bare(err))
+	}
+	if len(data) > maxOrderFile {
+		return nil, fmt.Errorf("%s is no modules.order file: it has more than %d bytes", path, maxOrderFile)
+	}
 	if data == nil {
 		data = []byte{} // empty is an order too
 	}
-	return data, err
+	return data, nil
 }
 
 // openBuild opens what the arguments name and adds hints to its errors.

@@ -99,7 +99,7 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 			return usageError("--accept %s, want %s", k, join(diffAcceptable))
 		}
 	}
-	o, err := f.build.options()
+	o, err := f.build.options(ctx)
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string)
 			return usageError("--accept %s, want %s", k, join(generateAcceptable))
 		}
 	}
-	o, err := f.build.options()
+	o, err := f.build.options(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,8 +170,8 @@ func (a *app) summarize(ctx context.Context, paths []string, o *kbuild.Options, 
 		return nil, err
 	}
 	defer b.Close() // read only
-	if len(b.Modules()) > 0 && b.Modules()[0].File == nil && !slices.ContainsFunc(b.Modules(), func(r kbuild.Ref) bool { return r.File != nil }) {
-		return nil, withHint(fmt.Errorf("modules.order lists %d modules, and none of them is there", len(b.Modules())), "%s", hintIncomplete)
+	if err := a.complete(b); err != nil {
+		return nil, err
 	}
 	m := a.meter()
 	defer m.close()
@@ -179,11 +179,28 @@ func (a *app) summarize(ctx context.Context, paths []string, o *kbuild.Options, 
 	return sum, hintFor(err)
 }
 
+// complete refuses, before anything is read, a build of which no manifest can
+// be made because a part of it is not there.
+func (a *app) complete(b *kbuild.Build) error {
+	if !b.HasOrder {
+		for _, p := range b.Problems() {
+			if p.Kind == kbuild.NoOrder {
+				a.message("error", p.Detail)
+			}
+		}
+		return withHint(errors.New("without modules.order there is no manifest; nothing was written"), "%s", hintIncomplete)
+	}
+	there := func(r kbuild.Ref) bool { return r.File != nil }
+	if n := len(b.Modules()); n > 0 && !slices.ContainsFunc(b.Modules(), there) {
+		return withHint(fmt.Errorf("modules.order lists %d modules, and none of them is there", n), "%s", hintIncomplete)
+	}
+	return nil
+}
+
 // judge tells the problems of a build and ends the run if one of them is a
 // finding that was not accepted, or the build is not complete.
 func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err error) {
 	var missing, findings []kbuild.Problem
-	noOrder := false
 	for _, p := range sum.Problems {
 		switch {
 		case p.Note:
@@ -192,9 +209,6 @@ func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err er
 			}
 		case p.Kind == kbuild.Missing:
 			missing = append(missing, p)
-		case p.Kind == kbuild.NoOrder:
-			noOrder = true
-			a.message("error", p.Detail)
 		case slices.Contains(accept, string(p.Kind)):
 			accepted = true
 			a.warn("accepted: %v", p)
@@ -205,8 +219,6 @@ func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err er
 	a.list(missing)
 	a.list(findings)
 	switch {
-	case noOrder:
-		return false, withHint(errors.New("without modules.order there is no manifest; nothing was written"), "%s", hintIncomplete)
 	case len(missing) > 0:
 		return false, withHint(fmt.Errorf("%d of %d listed modules are missing; nothing was written", len(missing), sum.Listed), "%s", hintIncomplete)
 	case len(findings) > 0:

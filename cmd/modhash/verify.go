@@ -78,7 +78,7 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 	if err := f.opt.CheckOptions(); err != nil {
 		return usageError("%v", err)
 	}
-	o, err := f.build.options()
+	o, err := f.build.options(ctx)
 	if err != nil {
 		return err
 	}
