@@ -4,6 +4,8 @@ package kbuild
 
 import (
 	"cmp"
+	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -62,8 +64,14 @@ func (b *Build) collect(lines []string) {
 		index[m.Name] = i
 	}
 	others := map[string]int{}
+	links := map[string]string{}
 	for _, c := range b.candidates() {
 		if m := c.file.Member(); !m.Mode.IsRegular() {
+			if m.Mode&fs.ModeSymlink != 0 && !strings.HasPrefix(c.name, "kernel/") {
+				// As in weak-updates/, where other kernels' modules are linked to.
+				links[c.name] = m.Link
+				continue
+			}
 			b.problem(NotRegular, c.name, "%s is a %s", c.file.Path(), describeMode(m.Mode))
 			continue
 		}
@@ -79,7 +87,7 @@ func (b *Build) collect(lines []string) {
 		ref.File = c.file
 	}
 	slices.SortFunc(b.others, func(a, c Ref) int { return cmp.Compare(a.Name, c.Name) })
-	b.judge()
+	b.judge(links)
 	slices.SortFunc(b.problems, compareProblems)
 	b.problems = slices.Compact(b.problems)
 }
@@ -98,8 +106,9 @@ func (b *Build) slot(name string, index, others map[string]int) *Ref {
 	return &b.others[i]
 }
 
-// judge reports the modules that are missing, not listed or out of tree.
-func (b *Build) judge() {
+// judge reports the modules that are missing, not listed or out of tree; links
+// are those out of tree that are symbolic links, with their targets.
+func (b *Build) judge(links map[string]string) {
 	inTree := make(map[string]string, len(b.modules))
 	for _, m := range b.modules {
 		inTree[ModprobeName(m.Name)] = m.Name
@@ -108,20 +117,26 @@ func (b *Build) judge() {
 		}
 	}
 	for _, m := range b.others {
-		twin, shadows := inTree[ModprobeName(m.Name)]
 		switch {
 		case len(b.modules) == 0 && !b.HasOrder && strings.HasPrefix(m.Name, "kernel/"):
 			// Nothing is listed; that is told once.
 		case !strings.HasPrefix(m.Name, "kernel/"):
-			b.problem(OutOfTree, m.Name, "").Note = true
-			if shadows {
-				b.problem(Shadow, m.Name, "modprobe can load it in place of %s", twin)
-			}
+			b.outOfTree(m.Name, "", inTree)
 		case b.BuildTree:
 			// Left over from another configuration: it is not installed.
 			b.problem(Unlisted, m.Name, "not in modules.order, so modules_install leaves it out").Note = true
 		default:
 			b.problem(Unlisted, m.Name, "%s is not in modules.order", m.File.Path())
 		}
+	}
+	for name, target := range links { // problems are sorted afterwards
+		b.outOfTree(name, fmt.Sprintf("a symbolic link to %s", target), inTree)
+	}
+}
+
+func (b *Build) outOfTree(name, detail string, inTree map[string]string) {
+	b.problem(OutOfTree, name, "%s", detail).Note = true
+	if twin, ok := inTree[ModprobeName(name)]; ok {
+		b.problem(Shadow, name, "modprobe can load it in place of %s", twin)
 	}
 }
