@@ -33,7 +33,8 @@ type Options struct {
 	// "": it is looked for.
 	Image   string
 	NoImage bool // do not look for an image, nor read one
-	// AllFiles lists every file of a directory instead of those of the build;
+	// AllFiles lists every file of a directory, with all metadata, instead of
+	// those of the build, of which only name and type are read otherwise;
 	// a build tree is never listed whole.
 	AllFiles    bool
 	TempDir     string // for what does not fit into memory; "" is the system's

@@ -14,6 +14,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // dir is a Source that reads a directory through [os.Root], so that no link
@@ -23,6 +26,7 @@ type dir struct {
 	root      *os.Root
 	folders   folders // below root
 	buildTree bool
+	allFiles  bool
 	members   []Member
 }
 
@@ -35,7 +39,7 @@ func openDir(ctx context.Context, name string, all bool) (*dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dir{path: name, root: root, folders: folders{root: root}}
+	d := &dir{path: name, root: root, allFiles: all, folders: folders{root: root}}
 	if err := d.list(ctx, all); err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
@@ -117,45 +121,97 @@ const (
 
 // walk adds the files below name for which want is true; nil wants all.
 func (d *dir) walk(ctx context.Context, name string, want func(string, bool) bool) error {
+	w := &walker{dir: d, want: want}
+	w.group.SetLimit(walkers)
+	w.folder(ctx, name)
+	w.group.Wait() // errors are in w
+	d.members = append(d.members, w.members...)
+	return w.err
+}
+
+// walkers is how many folders are read at once.
+const walkers = 4
+
+// walker reads folders in parallel.
+type walker struct {
+	*dir
+	want  func(string, bool) bool
+	group errgroup.Group
+
+	mu      sync.Mutex
+	members []Member // in no order
+	err     error    // the one of the first name
+	errName string
+}
+
+func (w *walker) fail(name string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil || name < w.errName {
+		w.err, w.errName = err, name
+	}
+}
+
+func (w *walker) folder(ctx context.Context, name string) {
+	entries, err := w.entries(ctx, name)
+	if err != nil {
+		w.fail(name, err)
+		return
+	}
+	members := make([]Member, 0, len(entries))
+	for _, e := range entries {
+		p := path.Join(name, e.Name())
+		if w.want != nil && !w.want(p, e.IsDir()) {
+			continue
+		}
+		m, err := w.member(p, e)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since the folder was read
+		}
+		if err != nil {
+			w.fail(p, err)
+			continue
+		}
+		if w.want == nil || !e.IsDir() {
+			members = append(members, m)
+		}
+		if e.IsDir() {
+			below := func() error { w.folder(ctx, p); return nil }
+			if !w.group.TryGo(below) {
+				below()
+			}
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.members = append(w.members, members...)
+}
+
+func (d *dir) entries(ctx context.Context, name string) ([]fs.DirEntry, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
 	f, err := d.root.Open(name)
 	if err != nil {
-		return fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
+		return nil, fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
 	}
 	entries, err := f.ReadDir(-1)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
+		return nil, fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
 	}
-	for _, e := range entries {
-		p := path.Join(name, e.Name())
-		if want != nil && !want(p, e.IsDir()) {
-			continue
-		}
-		m, err := d.member(p, e)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // gone since the folder was read
-		}
-		if err != nil {
-			return err
-		}
-		if want == nil || !e.IsDir() {
-			d.members = append(d.members, m)
-		}
-		if e.IsDir() {
-			if err := d.walk(ctx, p, want); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return entries, nil
 }
 
+// member makes the row of a file. Without allFiles only its type is of interest,
+// which the folder tells; asking the file would take a good part of the time
+// that hashing takes.
 func (d *dir) member(name string, e fs.DirEntry) (Member, error) {
+	if !d.allFiles && e.Type().IsRegular() {
+		return Member{Name: name, Raw: name}, nil
+	}
 	st, err := e.Info()
 	if err != nil {
 		return Member{}, fmt.Errorf("%s: %w", filepath.Join(d.path, name), cause(err))

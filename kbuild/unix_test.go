@@ -105,7 +105,7 @@ func TestOwner(t *testing.T) {
 	if err := os.Chtimes(p, when, when); err != nil {
 		t.Fatal(err)
 	}
-	m := openBuild(t, nil, dir).Sources()[0].Members()[0]
+	m := openBuild(t, &Options{AllFiles: true}, dir).Sources()[0].Members()[0]
 	if m.Name != "modules.order" || m.Raw != m.Name || m.Mode != 0o751 || !m.MTime.Equal(when) || m.UID != os.Getuid() || m.Size != 0 {
 		t.Errorf("%+v", m)
 	}
