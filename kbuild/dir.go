@@ -195,7 +195,11 @@ func (d *dir) entries(ctx context.Context, name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
 	}
-	entries, err := f.ReadDir(-1)
+	read := readTypes
+	if d.allFiles {
+		read = func(f *os.File) ([]fs.DirEntry, error) { return f.ReadDir(-1) }
+	}
+	entries, err := read(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -205,12 +209,14 @@ func (d *dir) entries(ctx context.Context, name string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// member makes the row of a file. Without allFiles only its type is of interest,
-// which the folder tells; asking the file would take a good part of the time
-// that hashing takes.
+// member makes the row of a file. Without allFiles its type is enough, which the
+// folder tells; asking each file would take a good part of the time that hashing
+// takes.
 func (d *dir) member(name string, e fs.DirEntry) (Member, error) {
-	if !d.allFiles && e.Type().IsRegular() {
-		return Member{Name: name, Raw: name}, nil
+	if !d.allFiles {
+		m := Member{Name: name, Raw: name, Mode: e.Type()}
+		err := d.readLink(&m)
+		return m, err
 	}
 	st, err := e.Info()
 	if err != nil {
@@ -221,12 +227,17 @@ func (d *dir) member(name string, e fs.DirEntry) (Member, error) {
 	if st.Mode().IsRegular() {
 		m.Size = st.Size()
 	}
-	if st.Mode()&fs.ModeSymlink != 0 {
-		if m.Link, err = d.root.Readlink(name); err != nil {
-			return Member{}, fmt.Errorf("%s: %w", filepath.Join(d.path, name), cause(err))
+	err = d.readLink(&m)
+	return m, err
+}
+
+func (d *dir) readLink(m *Member) (err error) {
+	if m.Mode&fs.ModeSymlink != 0 {
+		if m.Link, err = d.root.Readlink(m.Name); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(d.path, m.Name), cause(err))
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // cause drops what the message around it says already.
@@ -246,11 +257,7 @@ func (d *dir) Close() error        { return d.folders.close() }
 
 func (d *dir) Open(i int) (Content, error) {
 	name := d.members[i].Name
-	f, err := d.folders.openFile(name)
-	if err != nil {
-		return nil, cause(err)
-	}
-	return newFileContent(f)
+	return d.folders.openFile(name)
 }
 
 // openFile opens a regular file outside of the sources.

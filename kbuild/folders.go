@@ -3,8 +3,6 @@
 package kbuild
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"sync"
@@ -12,65 +10,89 @@ import (
 
 // folders keeps some folders below a root open, because opening a file through
 // an [os.Root] opens every folder on the way, and files are read folder by
-// folder. Links are bound by the innermost folder then; only regular files are
-// opened.
+// folder. Each folder is itself opened through the root.
 type folders struct {
 	root *os.Root
 
 	mu   sync.Mutex
-	open map[string]*os.Root
+	open map[string]*folderRef
 	age  []string // names in open, oldest first
 }
 
-// mostFolders bounds the descriptors.
-const mostFolders = 32
-
-func (c *folders) openFile(name string) (*os.File, error) {
-	dir, base := path.Split(name)
-	if dir == "" {
-		return c.root.OpenFile(name, openFlags, 0)
-	}
-	r, err := c.folder(path.Clean(dir))
-	if err != nil {
-		return nil, err
-	}
-	f, err := r.OpenFile(base, openFlags, 0)
-	if errors.Is(err, fs.ErrClosed) {
-		return c.root.OpenFile(name, openFlags, 0) // closed meanwhile to make room
-	}
-	return f, err
+// folderRef is an open folder and how many openings are under way in it.
+type folderRef struct {
+	file *os.File
+	uses int
+	gone bool // to be closed by its last user
 }
 
-func (c *folders) folder(dir string) (*os.Root, error) {
+// mostFolders bounds the descriptors.
+const mostFolders = 64
+
+func (c *folders) openFile(name string) (Content, error) {
+	dir, base := path.Split(name)
+	if dir == "" || !canOpenIn {
+		f, err := c.root.OpenFile(name, openFlags, 0)
+		if err != nil {
+			return nil, cause(err)
+		}
+		return newFileContent(f)
+	}
+	r, err := c.use(path.Clean(dir))
+	if err != nil {
+		return nil, cause(err)
+	}
+	defer c.release(r)
+	return openIn(r.file, base)
+}
+
+func (c *folders) use(dir string) (*folderRef, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.open[dir]; r != nil {
-		return r, nil
+	r := c.open[dir]
+	if r == nil {
+		f, err := c.root.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		if len(c.age) == mostFolders {
+			c.drop(c.age[0])
+			c.age = c.age[1:]
+		}
+		if c.open == nil {
+			c.open = make(map[string]*folderRef)
+		}
+		r = &folderRef{file: f}
+		c.open[dir] = r
+		c.age = append(c.age, dir)
 	}
-	r, err := c.root.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	if len(c.age) == mostFolders {
-		c.open[c.age[0]].Close() // read only
-		delete(c.open, c.age[0])
-		c.age = c.age[1:]
-	}
-	if c.open == nil {
-		c.open = make(map[string]*os.Root)
-	}
-	c.open[dir] = r
-	c.age = append(c.age, dir)
+	r.uses++
 	return r, nil
+}
+
+func (c *folders) release(r *folderRef) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.uses--; r.uses == 0 && r.gone {
+		r.file.Close() // read only
+	}
+}
+
+// drop closes a folder, or has its last user close it.
+func (c *folders) drop(dir string) {
+	r := c.open[dir]
+	delete(c.open, dir)
+	if r.gone = true; r.uses == 0 {
+		r.file.Close() // read only
+	}
 }
 
 func (c *folders) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var errs []error
-	for _, r := range c.open {
-		errs = append(errs, r.Close())
+	for _, dir := range c.age {
+		c.drop(dir)
 	}
-	c.open, c.age = nil, nil
-	return errors.Join(append(errs, c.root.Close())...)
+	c.age = nil
+	return c.root.Close()
 }

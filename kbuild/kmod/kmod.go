@@ -75,6 +75,8 @@ type Module struct {
 	mem []byte      // the same, if they are in one piece in memory
 	buf *spool.Buffer
 	elf *elfview.Parser
+	// chunk is the Opener's buffer for what is read piecewise.
+	chunk *[chunkSize]byte
 }
 
 // Options of an [Opener]. The zero value is ready for use.
@@ -92,6 +94,7 @@ type Opener struct {
 	buf     *spool.Buffer
 	scratch []byte
 	elf     elfview.Parser
+	chunk   [chunkSize]byte
 }
 
 // NewOpener returns an Opener. Close frees it.
@@ -113,10 +116,14 @@ func (o *Opener) Close() error { return o.buf.Close() }
 // piecewise; most are smaller.
 const inMemory = 1 << 20
 
+// chunkSize is the size of the pieces, which should not leave the processor's
+// cache before they are hashed.
+const chunkSize = 64 << 10
+
 // Open reads the module file in the first size bytes of r, which must stay
 // readable as long as the Module is used.
 func (o *Opener) Open(r io.ReaderAt, size int64) (*Module, error) {
-	m := &Module{Stored: size, elf: &o.elf}
+	m := &Module{Stored: size, elf: &o.elf, chunk: &o.chunk}
 	first := make([]byte, 0, 16)
 	if size <= inMemory {
 		if cap(o.scratch) < int(size) {
@@ -216,7 +223,7 @@ func (m *Module) WritePayload(w io.Writer) error {
 	case m.buf != nil:
 		err = m.buf.WriteRange(w, 0, n)
 	default:
-		b := make([]byte, 256<<10)
+		b := m.chunk[:]
 		for off := int64(0); off < n && err == nil; off += int64(len(b)) {
 			b = b[:min(int64(len(b)), n-off)]
 			if got, rerr := m.src.ReadAt(b, off); got < len(b) {
