@@ -223,7 +223,7 @@ func (d *dir) member(name string, e fs.DirEntry) (Member, error) {
 		return Member{}, fmt.Errorf("%s: %w", filepath.Join(d.path, name), cause(err))
 	}
 	m := Member{Name: name, Raw: name, Mode: st.Mode(), MTime: st.ModTime().UTC()}
-	m.UID, m.GID = owner(st)
+	m.UID, m.GID, m.Major, m.Minor = owner(st)
 	if st.Mode().IsRegular() {
 		m.Size = st.Size()
 	}

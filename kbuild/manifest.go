@@ -21,12 +21,13 @@ type Summary struct {
 	Listed        int   // how many of Sums are listed
 	Image         *Image
 	NoImage       bool      // the image was not looked for
+	BuildTree     bool      // as in [Build]
 	Problems      []Problem // all of them, sorted
 }
 
 // Summarize reads all modules and the image.
 func (b *Build) Summarize(ctx context.Context, scheme hashset.Scheme, progress Progress) (*Summary, error) {
-	s := &Summary{Scheme: scheme, Release: b.Release, Arch: hashset.ArchNone, Listed: len(b.modules), NoImage: b.opt.NoImage}
+	s := &Summary{Scheme: scheme, Release: b.Release, Arch: hashset.ArchNone, Listed: len(b.modules), NoImage: b.opt.NoImage, BuildTree: b.BuildTree}
 	s.Problems = slices.Clone(b.problems)
 	var err error
 	var bad *image.FormatError

@@ -11,7 +11,7 @@ import (
 
 const openFlags = os.O_RDONLY
 
-func owner(fs.FileInfo) (uid, gid int) { return 0, 0 }
+func owner(fs.FileInfo) (uid, gid int, major, minor uint32) { return 0, 0, 0, 0 }
 
 func openIn(dir *os.File, base string) (Content, error) { return nil, fs.ErrInvalid }
 

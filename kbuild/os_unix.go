@@ -19,11 +19,16 @@ import (
 // from waiting for a writer.
 const openFlags = os.O_RDONLY | syscall.O_NONBLOCK
 
-func owner(st fs.FileInfo) (uid, gid int) {
-	if s, ok := st.Sys().(*syscall.Stat_t); ok {
-		return int(s.Uid), int(s.Gid)
+// owner returns the owner and, for a device, its numbers.
+func owner(st fs.FileInfo) (uid, gid int, major, minor uint32) {
+	s, ok := st.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, 0, 0
 	}
-	return 0, 0
+	if st.Mode()&fs.ModeDevice != 0 {
+		major, minor = unix.Major(uint64(s.Rdev)), unix.Minor(uint64(s.Rdev))
+	}
+	return int(s.Uid), int(s.Gid), major, minor
 }
 
 // canOpenIn: openIn can be used.

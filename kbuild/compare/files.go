@@ -66,7 +66,7 @@ func table(b *kbuild.Build, img *kbuild.Image) []entry {
 				e.key = key(b, s, si, m)
 			}
 			if img != nil && img.File != nil && img.File.Source == s && img.File.Index == i {
-				e.role, e.key = imageFile, "{image}"
+				e.role, e.key = imageFile, mark+"image"
 			}
 			if m.Mode.IsDir() && m.Area == "" {
 				// Packages of one build share folders.
@@ -77,7 +77,7 @@ func table(b *kbuild.Build, img *kbuild.Image) []entry {
 			}
 			seen[e.key]++
 			if n := seen[e.key]; n > 1 {
-				e.key += " (" + strconv.Itoa(n) + ")"
+				e.key += mark + strconv.Itoa(n)
 			}
 			out = append(out, e)
 		}
@@ -85,22 +85,41 @@ func table(b *kbuild.Build, img *kbuild.Image) []entry {
 	return out
 }
 
-const modulesFolder = "{modules}/"
+// A key holds, beside names from the input, texts of ours that start with this
+// byte, which no name has, so that no name can pass for another key.
+const mark = "\x00"
+
+const (
+	modulesFolder = mark + "modules/"
+	releaseMark   = mark + "release" + mark
+)
+
+// shown is a key as people read it.
+func shown(key string) string {
+	key = strings.ReplaceAll(key, releaseMark, "{release}")
+	if rest, ok := strings.CutPrefix(key, modulesFolder); ok {
+		key = "{modules}/" + rest
+	}
+	if name, n, ok := strings.Cut(key, mark); ok {
+		key = name + " (" + n + ")"
+	}
+	return key
+}
 
 func key(b *kbuild.Build, s kbuild.Source, index int, m *kbuild.Member) string {
 	name := m.Name
 	if name == "" {
-		name = m.Raw
+		name = strconv.QuoteToASCII(m.Raw) // it may hold the byte of mark
 	}
 	if m.Area != "" {
 		// Each package of a build has members of these names.
-		return fmt.Sprintf("%s:%d:%s", m.Area, index, name)
+		return fmt.Sprintf("%s%s:%d:%s", mark, m.Area, index, name)
 	}
 	if rel, ok := b.Rel(s, name); ok {
 		return modulesFolder + rel
 	}
 	if b.Release != "" {
-		name = strings.ReplaceAll(name, b.Release, "{release}")
+		name = strings.ReplaceAll(name, b.Release, releaseMark)
 	}
 	return name
 }
@@ -121,9 +140,9 @@ func scopeOf(a, b *kbuild.Build) scope {
 	if sc.metadata {
 		return sc
 	}
-	sc.notes = append(sc.notes, "owners, times and the order of files are not compared: a side is a directory")
+	sc.notes = append(sc.notes, "owners, times, extended attributes and the order of files are not compared: a side is a directory")
 	if a.BuildTree != b.BuildTree {
-		sc.notes = append(sc.notes, "a build tree has other files than an installed build: only modules, image and modules.builtin* are compared")
+		sc.notes = append(sc.notes, "a build tree has other files than an installed build: only modules, image and modules.builtin{,.modinfo,.ranges} are compared")
 		sc.keepA, sc.keepB = inBuildTreeToo, inBuildTreeToo
 		return sc
 	}
@@ -143,7 +162,11 @@ func archives(b *kbuild.Build) bool {
 func installed(e *entry) bool { m := e.file.Member(); return m.Area == "" && m.Name != "." }
 
 func inBuildTreeToo(e *entry) bool {
-	return e.role != plain || strings.HasPrefix(e.key, modulesFolder+"modules.builtin")
+	switch strings.TrimPrefix(e.key, modulesFolder) {
+	case "modules.builtin", "modules.builtin.modinfo", "modules.builtin.ranges":
+		return true // the rest is made by depmod
+	}
+	return e.role != plain
 }
 
 // filePair is one key on either side.
@@ -247,12 +270,12 @@ func describe(p *filePair) *File {
 	if e == nil {
 		e = p.b
 	}
-	f := &File{Name: p.key, Area: e.file.Member().Area}
+	f := &File{Name: shown(p.key), Area: e.file.Member().Area}
 	switch {
-	case e.role == imageFile:
-		f.Name = e.file.Member().Name
-	case f.Area != "":
-		f.Name = e.file.Member().Name
+	case e.role == imageFile, f.Area != "":
+		if f.Name = e.file.Member().Name; f.Name == "" {
+			f.Name = e.file.Member().Raw
+		}
 	}
 	switch {
 	case p.a == nil:
@@ -289,10 +312,10 @@ func compareFile(p *filePair, metadata bool, bufA, bufB []byte) (*File, error) {
 	}
 	change("link", ma.Link, mb.Link)
 	change("mode", mode(ma), mode(mb))
+	change("device", device(ma), device(mb))
 	if metadata {
 		change("owner", owner(ma), owner(mb))
 		change("time", ma.MTime.UTC().Format(time.RFC3339Nano), mb.MTime.UTC().Format(time.RFC3339Nano))
-		change("device", device(ma), device(mb))
 		change("xattrs", xattrs(ma), xattrs(mb))
 	}
 	if p.a.role == module && !p.recompressed {
@@ -304,7 +327,8 @@ func compareFile(p *filePair, metadata bool, bufA, bufB []byte) (*File, error) {
 	return f, nil
 }
 
-func hasContent(m *kbuild.Member) bool { return m.Mode.IsRegular() || m.Hard }
+// hasContent: an rpm lists files that it owns without holding them ("ghost").
+func hasContent(m *kbuild.Member) bool { return m.Area != "ghost" && (m.Mode.IsRegular() || m.Hard) }
 
 // contents compares two files and describes what differs, the same text twice
 // if nothing does.

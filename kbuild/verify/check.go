@@ -40,6 +40,9 @@ func (c *checker) modules() {
 			continue
 		}
 		pos, ok := want[s.Name]
+		if !ok && s.Pos < 0 && c.sum.BuildTree {
+			continue // left over from another configuration; it is not installed
+		}
 		if !ok {
 			c.reported[s.Name] = true
 			c.find(Extra, s.Name, "%s is not in the manifest", s.File.Path())
@@ -187,7 +190,7 @@ func (c *checker) problems() {
 		case p.Note:
 			c.r.Notes = append(c.r.Notes, p)
 			continue
-		case p.Kind == kbuild.Missing, p.Kind == kbuild.Unlisted && c.reported[p.Name]:
+		case (p.Kind == kbuild.Missing || p.Kind == kbuild.Unlisted) && c.reported[p.Name]:
 			continue // told above, as missing or extra
 		}
 		c.find(Kind(p.Kind), p.Name, "%s", p.Detail)

@@ -18,7 +18,7 @@ check() {
 	set +e
 	(
 		set -eE -o pipefail
-		trap 'printf "failed: %s\n" "$BASH_COMMAND"' ERR
+		trap 'failed_at "$BASH_COMMAND"' ERR
 		"$@"
 	) >"$log" 2>&1 </dev/null
 	rc=$?
@@ -33,6 +33,9 @@ check() {
 	fi
 	if [ -n "${MODHASH_E2E_TIMES:-}" ]; then say "$name: $((SECONDS - start)) s"; fi
 }
+
+# failed_at COMMAND: its first line.
+failed_at() { printf 'failed: %s\n' "${1%%$'\n'*}"; }
 
 # reason LOG CODE: the end of what a failed check printed, as one line.
 reason() {

@@ -57,13 +57,14 @@ has_spooled() {
 	return 1
 }
 
-# has_worked PID: has it used a second of processor time? The whole takes some.
+# has_worked PID: has it used half a second of processor time? The whole takes
+# some seconds.
 has_worked() {
 	local stat
-	stat=$(<"/proc/$1/stat")
+	stat=$(<"/proc/$1/stat") || return 1
 	read -r -a stat <<<"${stat##*) }"
 	# Fields 14 and 15 of the file; the first of these is field 3.
-	[ $((stat[11] + stat[12])) -ge "$(getconf CLK_TCK)" ]
+	[ $((stat[11] + stat[12])) -ge $(($(getconf CLK_TCK) / 2)) ]
 }
 
 # interrupted READY OUT BUILD: SIGINT as soon as READY PID holds.
@@ -76,9 +77,10 @@ interrupted() {
 	set +m
 	for ((i = 0; i < 3000; i++)); do
 		if "$ready" "$pid" 2>/dev/null; then break; fi
+		kill -0 "$pid" || fail "it ended before it could be interrupted"
 		sleep 0.02
 	done
-	kill -INT "$pid" || true
+	kill -INT "$pid"
 	wait "$pid" || rc=$?
 	[ "$rc" = 2 ] || fail "exit code $rc"
 	[ -z "$(ls -A "$WORK/tmp")" ] || fail "left behind: $(ls -A "$WORK/tmp")"
