@@ -86,6 +86,7 @@ func (b *Build) collect(lines []string) {
 		}
 		ref.File = c.file
 	}
+	b.linkedFolders()
 	slices.SortFunc(b.others, func(a, c Ref) int { return cmp.Compare(a.Name, c.Name) })
 	b.judge(links)
 	slices.SortFunc(b.problems, compareProblems)
@@ -131,6 +132,29 @@ func (b *Build) judge(links map[string]string) {
 	}
 	for name, target := range links { // problems are sorted afterwards
 		b.outOfTree(name, fmt.Sprintf("a symbolic link to %s", target), inTree)
+	}
+}
+
+// linkedFolders reports links in the modules folder, and one in its place:
+// depmod follows them, and modules behind them are not looked at. Links of
+// modules are told elsewhere; build and source lead to where it was built.
+func (b *Build) linkedFolders() {
+	for _, d := range b.folders {
+		if b.BuildTree {
+			return
+		}
+		for _, m := range b.sources[d.src].Members() {
+			rel, ok := strings.CutPrefix(m.Name, d.prefix)
+			if m.Name != "" && m.Name+"/" == d.prefix {
+				rel, ok = ".", true
+			}
+			if !ok || m.Area != "" || m.Mode&fs.ModeSymlink == 0 || rel == "build" || rel == "source" {
+				continue
+			}
+			if _, _, module := moduleName(rel); !module && rel != "vmlinuz" {
+				b.problem(NotRegular, rel, "a symbolic link to %s in the modules folder: what it leads to is not looked at", m.Link)
+			}
+		}
 	}
 }
 

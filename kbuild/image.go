@@ -4,6 +4,7 @@ package kbuild
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,13 +52,35 @@ func (b *Build) Image() (*Image, error) {
 	case b.opt.NoImage:
 		return nil, nil
 	case b.opt.Image != "":
-		return b.namedImage(b.opt.Image)
+		img, err := b.namedImage(b.opt.Image)
+		if err != nil || img.File != nil {
+			return img, err
+		}
+		// One from outside may not take the place of another one in the build.
+		own, err := b.ownImage()
+		var several *ImagesError
+		if errors.As(err, &several) {
+			return img, nil // that is why one was named
+		}
+		if err == nil && own != nil && own.Digest != img.Digest {
+			err = &ImagesError{[]string{own.Path, img.Path}}
+		}
+		return img, err
 	}
+	return b.ownImage()
+}
+
+// ownImage looks for the image in the sources.
+func (b *Build) ownImage() (*Image, error) {
 	var files []*File
 	for _, names := range b.imageNames() {
 		for i := range b.sources {
 			for _, n := range names {
-				if f := b.find(i, n); f != nil {
+				f, err := b.imageFile(i, n)
+				if err != nil {
+					return nil, err
+				}
+				if f != nil {
 					files = append(files, f)
 				}
 			}
@@ -82,6 +105,18 @@ func (b *Build) Image() (*Image, error) {
 		}
 	}
 	return first, nil
+}
+
+// imageFile finds a file that can be the image. A link in its place is refused:
+// what boots is then not what was looked at.
+func (b *Build) imageFile(src int, name string) (*File, error) {
+	for _, m := range b.sources[src].Members() {
+		if m.Area == "" && m.Name == name && !m.Mode.IsRegular() {
+			return nil, fmt.Errorf("%s: %s: %w", b.sources[src].Path(), name,
+				&image.FormatError{Offset: 0, Reason: "it is a " + describeMode(m.Mode) + ", not a file of the build; --image names the file"})
+		}
+	}
+	return b.find(src, name), nil
 }
 
 // imageNames lists where the image can be: groups in order of preference.
@@ -110,18 +145,19 @@ func (b *Build) imageNames() [][]string {
 }
 
 // archImages gives, for each folder below arch/, what its makefile builds by
-// default (KBUILD_IMAGE), best first. zboot is what CONFIG_EFI_ZBOOT makes.
-var archImages = []struct{ arch, zboot, image string }{
-	{"x86", "", "bzImage"},
-	{"arm64", "vmlinuz.efi", "Image.gz Image"},
-	{"arm", "", "zImage Image"},
-	{"riscv", "vmlinuz.efi", "Image.gz Image"},
-	{"loongarch", "vmlinuz.efi", "vmlinux.efi vmlinux.elf"},
-	{"powerpc", "", "zImage"},
-	{"s390", "", "bzImage"},
-	{"mips", "", "vmlinuz vmlinux.bin"},
-	{"parisc", "", "bzImage"},
-	{"sparc", "", "zImage image"},
+// default (KBUILD_IMAGE), best first. zboot is what CONFIG_EFI_ZBOOT makes; config
+// is set for the architecture, so that images left by another one do not count.
+var archImages = []struct{ arch, config, zboot, image string }{
+	{"x86", "X86", "", "bzImage"},
+	{"arm64", "ARM64", "vmlinuz.efi", "Image.gz Image"},
+	{"arm", "ARM", "", "zImage Image"},
+	{"riscv", "RISCV", "vmlinuz.efi", "Image.gz Image"},
+	{"loongarch", "LOONGARCH", "vmlinuz.efi", "vmlinux.efi vmlinux.elf"},
+	{"powerpc", "PPC", "", "zImage"},
+	{"s390", "S390", "", "bzImage"},
+	{"mips", "MIPS", "", "vmlinuz vmlinux.bin"},
+	{"parisc", "PARISC", "", "bzImage"},
+	{"sparc", "SPARC", "", "zImage image"},
 }
 
 // isBootImage reports whether a name in a build tree is that of a boot image.
@@ -144,15 +180,26 @@ func isBootImage(name string) bool {
 
 // bootImages lists the boot images of a build tree, one group each.
 func (b *Build) bootImages() [][]string {
-	zboot := false
+	var conf []byte
 	for _, d := range b.folders {
 		if f := b.find(d.src, autoConf); f != nil {
-			conf, err := f.read(16 << 20)
-			zboot = zboot || err == nil && bytes.Contains(conf, []byte("\nCONFIG_EFI_ZBOOT=y\n"))
+			data, err := f.read(16 << 20)
+			if err == nil {
+				conf = append(append(conf, '\n'), data...)
+			}
 		}
+	}
+	set := func(option string) bool { return bytes.Contains(conf, []byte("\nCONFIG_"+option+"=y\n")) }
+	zboot := set("EFI_ZBOOT")
+	known := false
+	for _, a := range archImages {
+		known = known || set(a.config)
 	}
 	var groups [][]string
 	for _, a := range archImages {
+		if known && !set(a.config) {
+			continue
+		}
 		boot := "arch/" + a.arch + "/boot/"
 		if zboot && a.zboot != "" {
 			groups = append(groups, []string{boot + a.zboot})

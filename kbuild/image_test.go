@@ -28,7 +28,7 @@ func TestImage(t *testing.T) {
 	tests := []struct {
 		name  string
 		files []file
-		want  string // path, "" for no image, "several" for an ImagesError
+		want  string // path, "" for no image, "several" for an ImagesError, "bad" for a link
 	}{
 		{"none", root, ""},
 		{"in the folder", append(root, file{name: modulesDir + "vmlinuz", data: it}), modulesDir + "vmlinuz"},
@@ -43,7 +43,7 @@ func TestImage(t *testing.T) {
 		{"two", append(root, file{name: modulesDir + "vmlinuz", data: it}, file{name: "boot/vmlinuz-" + release, data: other}), "several"},
 		{"two places of one folder", append(root, file{name: modulesDir + "vmlinuz", data: it}, file{name: "usr/" + modulesDir + "vmlinuz", data: other}), "several"},
 		{"of another release", append(root, file{name: "boot/vmlinuz-6.12.0", data: other}, file{name: "boot/vmlinuz", data: other}, file{name: "vmlinuz", data: other}), ""},
-		{"link", append(root, file{name: "boot/vmlinuz-" + release, link: "../etc/passwd"}, file{name: "boot/vmlinux-" + release, data: it}), "boot/vmlinux-" + release},
+		{"link", append(root, file{name: "boot/vmlinuz-" + release, link: "../etc/passwd"}, file{name: "boot/vmlinux-" + release, data: it}), "bad"},
 		{"loose", append(loose, file{name: "vmlinuz", data: it}), "vmlinuz"},
 		{"loose, unsigned", append(loose, file{name: "vmlinuz.unsigned", data: it}), "vmlinuz.unsigned"},
 		{"loose, of an unknown release", append(loose, file{name: "boot/vmlinuz-", data: other}), ""},
@@ -59,6 +59,11 @@ func TestImage(t *testing.T) {
 					t.Errorf("%s: %v, want an ImagesError", tt.name, err)
 				} else if got := several.Error(); !strings.HasPrefix(got, "the build holds different kernel images: "+path) || strings.Count(got, "vmlinuz") != 2 {
 					t.Error(got)
+				}
+			case tt.want == "bad":
+				var bad *image.FormatError
+				if !errors.As(err, &bad) || img != nil {
+					t.Errorf("%s: %v, want a FormatError", tt.name, err)
 				}
 			case err != nil:
 				t.Errorf("%s: %v", tt.name, err)

@@ -122,11 +122,27 @@ func inTree(line string) string {
 // readOrder returns the lines of modules.order as names in a manifest, and the
 // name of the file, "" if there is none.
 func (b *Build) readOrder() (lines []string, file string, err error) {
-	if b.opt.Order != nil {
-		file = cmp.Or(b.opt.OrderName, "the given modules.order")
-		lines, err = ParseOrder(file, bytes.NewReader(b.opt.Order))
-		return b.canonical(lines), file, err
+	own, ownFile, err := b.ownOrder()
+	var bad *OrderError
+	if b.opt.Order != nil && errors.As(err, &bad) {
+		own, ownFile, err = nil, "", nil // that is why another one was given
 	}
+	if err != nil || b.opt.Order == nil {
+		return own, ownFile, err
+	}
+	file = cmp.Or(b.opt.OrderName, "the given modules.order")
+	if lines, err = ParseOrder(file, bytes.NewReader(b.opt.Order)); err != nil {
+		return nil, "", err
+	}
+	lines = b.canonical(lines)
+	if ownFile != "" && !slices.Equal(own, lines) {
+		return nil, "", fmt.Errorf("%s and %s differ: another order cannot take the place of the build's own", ownFile, file)
+	}
+	return lines, file, nil
+}
+
+// ownOrder reads the modules.order of the build.
+func (b *Build) ownOrder() (lines []string, file string, err error) {
 	var first []byte
 	for _, d := range b.folders {
 		f := b.find(d.src, d.prefix+"modules.order")
@@ -148,7 +164,30 @@ func (b *Build) readOrder() (lines []string, file string, err error) {
 			return nil, "", err
 		}
 	}
+	if i := b.strayLine(lines); i >= 0 {
+		return nil, "", &OrderError{file, i + 1, fmt.Errorf("%q does not start with kernel/, other lines do", lines[i])}
+	}
 	return b.canonical(lines), file, nil
+}
+
+// strayLine finds a line of an installed modules.order that is not below
+// kernel/ as the others are; -1 if there is none.
+func (b *Build) strayLine(lines []string) int {
+	if b.BuildTree {
+		return -1
+	}
+	some, stray := false, -1
+	for i, l := range lines {
+		if strings.HasPrefix(l, "kernel/") {
+			some = true
+		} else if stray < 0 {
+			stray = i
+		}
+	}
+	if !some {
+		return -1
+	}
+	return stray
 }
 
 // canonical makes the names of a manifest from the lines of a modules.order of

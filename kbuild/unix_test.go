@@ -47,7 +47,7 @@ func TestPipe(t *testing.T) {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
-		if got := told(summarize(t, nil, dir).Problems); got != "missing "+names[0]+"\nnot-regular "+names[0] {
+		if got := told(summarize(t, nil, dir).Problems); got != "bad-image\nmissing "+names[0]+"\nnot-regular "+names[0] {
 			t.Errorf("%s", got)
 		}
 		if _, err := Open(t.Context(), []string{filepath.Join(dir, names[0])}, nil); err == nil || !strings.Contains(err.Error(), "named pipe") {
