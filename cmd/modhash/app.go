@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -114,23 +113,40 @@ func (a *app) conclude(cmd *cobra.Command, err error) int {
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted; nothing was written")
 	}
-	a.message("error", err.Error())
+	a.tell(err)
 	var h *hintError
 	if errors.As(err, &h) {
 		a.message("hint", h.hint)
 	}
 	var u *usage
 	if errors.As(err, &u) {
-		a.message("hint", fmt.Sprintf("%q tells how it is used", "modhash help "+strings.TrimPrefix(strings.TrimPrefix(cmd.CommandPath(), "modhash"), " ")))
+		a.message("hint", fmt.Sprintf("%q tells how it is used", helpCall(cmd)))
 	}
 	return exit
 }
 
+// helpCall is the command that explains cmd.
+func helpCall(cmd *cobra.Command) string {
+	if cmd.Name() == "help" || !cmd.HasParent() {
+		return "modhash help"
+	}
+	return "modhash help " + cmd.Name()
+}
+
+// tell reports an error, or each of several that were joined.
+func (a *app) tell(err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			a.tell(e)
+		}
+		return
+	}
+	a.message("error", err.Error())
+}
+
 // message writes one line to standard error. Text from the input is in it.
 func (a *app) message(kind, text string) {
-	for _, line := range strings.Split(text, "\n") {
-		fmt.Fprintf(a.stderr, "modhash: %s: %s\n", kind, report.Safe(line))
-	}
+	fmt.Fprintf(a.stderr, "modhash: %s: %s\n", kind, report.Safe(text))
 }
 
 // warn tells of a problem that does not end the program.

@@ -103,10 +103,12 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	o.AllFiles = true
 	c, err := a.compare(ctx, f, args, o)
 	if err != nil {
 		return hintFor(err)
+	}
+	if c.Count.A+c.Count.B == 0 && c.Image == nil && c.FilesCompared == 0 && len(c.Files)+len(c.Problems) == 0 && c.Root == nil {
+		return errors.New("there is nothing to compare: neither side holds a file")
 	}
 	style := a.style()
 	style.All = f.all
@@ -126,12 +128,22 @@ func (a *app) compare(ctx context.Context, f *diffFlags, args []string, o *kbuil
 	var sides [2]thing
 	defer sides[0].close()
 	defer sides[1].close()
+	for i := range sides {
+		var err error
+		if sides[i], err = a.recognize(ctx, args[i]); err != nil {
+			return nil, err
+		}
+	}
+	// All files are of interest only where both sides have files.
+	o.AllFiles = sides[0].isBuild() && sides[1].isBuild()
 	var g errgroup.Group
 	for i := range sides {
-		g.Go(func() (err error) {
-			sides[i], err = a.openThing(ctx, args[i], o)
-			return err
-		})
+		if t := &sides[i]; t.isBuild() {
+			g.Go(func() (err error) {
+				t.build, err = kbuild.Open(ctx, splitBuild(t.arg), o)
+				return err
+			})
+		}
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
@@ -153,15 +165,18 @@ func compareThings(ctx context.Context, x, y *thing, o *compare.Options) (*compa
 	case y.module != "":
 		return compareModule(ctx, x, y.module, o)
 	}
-	mx, err := stated(ctx, x, y, o)
+	mx, px, err := stated(ctx, x, y, o)
 	if err != nil {
 		return nil, err
 	}
-	my, err := stated(ctx, y, x, o)
+	my, py, err := stated(ctx, y, x, o)
 	if err != nil {
 		return nil, err
 	}
-	return compare.Manifests(mx, my, x.arg, y.arg), nil
+	c := compare.Manifests(mx, my, x.arg, y.arg)
+	c.AddProblems(compare.OnlyA, px)
+	c.AddProblems(compare.OnlyB, py)
+	return c, nil
 }
 
 // compareModule compares a build or manifest with one module file.
@@ -179,10 +194,11 @@ func mirrored(c *compare.Comparison, err error) (*compare.Comparison, error) {
 	return c.Mirror(), nil
 }
 
-// stated is what a manifest of t says, in the scheme of other if that is one.
-func stated(ctx context.Context, t, other *thing, o *compare.Options) (*hashset.Manifest, error) {
+// stated is what a manifest of t says, in the scheme of other if that is one,
+// and what is wrong with t.
+func stated(ctx context.Context, t, other *thing, o *compare.Options) (*hashset.Manifest, []kbuild.Problem, error) {
 	if t.manifest != nil {
-		return t.manifest, nil
+		return t.manifest, nil, nil
 	}
 	scheme := hashset.Merkle
 	if other.manifest != nil {
@@ -190,23 +206,21 @@ func stated(ctx context.Context, t, other *thing, o *compare.Options) (*hashset.
 	}
 	sum, err := t.build.Summarize(ctx, scheme, o.Progress)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return sum.Stated(), nil
+	return sum.Stated(), sum.Problems, nil
 }
 
-// openThing finds out what an argument is, by its content.
-func (a *app) openThing(ctx context.Context, arg string, o *kbuild.Options) (thing, error) {
+// isBuild: the argument is neither a manifest nor a module file.
+func (t *thing) isBuild() bool { return t.manifest == nil && t.module == "" }
+
+// recognize finds out what an argument is, by its content.
+func (a *app) recognize(ctx context.Context, arg string) (thing, error) {
 	t := thing{arg: arg}
-	paths := splitBuild(arg)
-	if len(paths) == 1 {
-		kind, err := a.single(ctx, &t, paths[0])
-		if kind || err != nil {
-			return t, err
-		}
-	}
 	var err error
-	t.build, err = kbuild.Open(ctx, paths, o)
+	if paths := splitBuild(arg); len(paths) == 1 {
+		_, err = a.single(ctx, &t, paths[0])
+	}
 	return t, err
 }
 
@@ -247,6 +261,7 @@ func diffCode(c *compare.Comparison, accept []string) int {
 	switch {
 	case len(accept) == 0,
 		c.ModulesVerdict == compare.Different,
+		len(c.Problems) > 0,
 		n.Signature > 0 && !accepted("signature"),
 		n.Compression > 0 && !accepted("compression"),
 		n.SignatureAndCompression > 0 && !(accepted("signature") && accepted("compression")),

@@ -47,7 +47,7 @@ $ modhash generate sample/b | cmp - a.modhash`
 // generateAcceptable are the kinds of findings that do not touch what a
 // manifest states.
 var generateAcceptable = []kbuild.ProblemKind{
-	kbuild.Unlisted, kbuild.Shadow, kbuild.Mislabelled, kbuild.BadName, kbuild.OtherRelease,
+	kbuild.Unlisted, kbuild.Shadow, kbuild.Mislabelled, kbuild.BadName, kbuild.OtherRelease, kbuild.NotRegular,
 }
 
 type generateFlags struct {
@@ -200,13 +200,11 @@ func (a *app) complete(b *kbuild.Build) error {
 // judge tells the problems of a build and ends the run if one of them is a
 // finding that was not accepted, or the build is not complete.
 func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err error) {
-	var missing, findings []kbuild.Problem
+	var missing, findings, notes []kbuild.Problem
 	for _, p := range sum.Problems {
 		switch {
 		case p.Note:
-			if !a.quiet {
-				a.message("note", p.String())
-			}
+			notes = append(notes, p)
 		case p.Kind == kbuild.Missing:
 			missing = append(missing, p)
 		case slices.Contains(accept, string(p.Kind)):
@@ -216,8 +214,11 @@ func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err er
 			findings = append(findings, p)
 		}
 	}
-	a.list(missing)
-	a.list(findings)
+	if !a.quiet {
+		a.list("note", notes)
+	}
+	a.list("error", missing)
+	a.list("error", findings)
 	switch {
 	case len(missing) > 0:
 		return false, withHint(fmt.Errorf("%d of %d listed modules are missing; nothing was written", len(missing), sum.Listed), "%s", hintIncomplete)
@@ -228,14 +229,14 @@ func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err er
 }
 
 // list tells problems, one line each, as far as a reader will go.
-func (a *app) list(ps []kbuild.Problem) {
+func (a *app) list(kind string, ps []kbuild.Problem) {
 	const most = 50
 	for i, p := range ps {
 		if i == most {
-			a.message("error", fmt.Sprintf("… and %d more", len(ps)-i))
+			a.message(kind, fmt.Sprintf("… and %d more", len(ps)-i))
 			return
 		}
-		a.message("error", p.String())
+		a.message(kind, p.String())
 	}
 }
 

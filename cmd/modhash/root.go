@@ -46,6 +46,8 @@ func (a *app) root() *cobra.Command {
 		},
 		Args: cobra.ArbitraryArgs,
 	}
+	root.Version = strings.TrimPrefix(versionText(), "modhash ")
+	root.SetVersionTemplate("modhash {{.Version}}\n")
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usage{err} })
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "colour the verdict: `WHEN` is auto, always or never")

@@ -121,6 +121,9 @@ func (a *app) finishVerify(ctx context.Context, f *verifyFlags, m *hashset.Manif
 	if err != nil {
 		return hintFor(err)
 	}
+	if f.opt.Partial && r.Given == 0 && !r.ImageChecked {
+		return errors.New("the build holds none of the modules that the manifest lists: nothing was checked")
+	}
 	style := a.style()
 	style.All = f.all
 	err = a.output(ctx, "", func(w io.Writer) error {

@@ -70,7 +70,10 @@ type Comparison struct {
 	// folders; FilesEqual those without any difference.
 	FilesCompared, FilesEqual int
 	Packages                  []Package
-	Notes                     []string // what was not compared, and why
+	// Problems are findings about a side that was read to be compared with a
+	// manifest: what the manifest cannot tell of. With any, the two differ.
+	Problems []SideProblem
+	Notes    []string // what was not compared, and why
 }
 
 // Side describes one of the two things compared.
@@ -166,6 +169,25 @@ type Change struct {
 	A, B  string
 }
 
+// SideProblem is a finding about one side.
+type SideProblem struct {
+	Side    Only // never Both
+	Problem kbuild.Problem
+}
+
+// AddProblems takes over what is wrong with a build whose manifest was compared.
+// Mere notes become notes.
+func (c *Comparison) AddProblems(side Only, ps []kbuild.Problem) {
+	for _, p := range ps {
+		if p.Note {
+			c.Notes = append(c.Notes, "not compared: "+p.String())
+			continue
+		}
+		c.Problems = append(c.Problems, SideProblem{side, p})
+	}
+	c.settle()
+}
+
 // Package compares two package files as stored.
 type Package struct {
 	A, B    string // paths
@@ -188,13 +210,14 @@ func (c *Comparison) settle() {
 	if c.Root != nil {
 		c.Verdict = max(c.Verdict, c.Root.Verdict)
 	}
-	if len(c.Files) > 0 {
+	if len(c.Files)+len(c.Problems) > 0 {
 		c.Verdict = Different
 	}
 	for _, p := range c.Packages {
 		c.Verdict = max(c.Verdict, p.Verdict)
 	}
-	if c.A.Release != c.B.Release && c.A.Release != "" && c.B.Release != "" {
+	other := func(a, b string) bool { return a != b && a != "" && b != "" }
+	if other(c.A.Release, c.B.Release) || other(c.A.Arch, c.B.Arch) {
 		c.Verdict = Different
 	}
 }

@@ -47,7 +47,10 @@ func pairModules(a, b *kbuild.Build) []modulePair {
 		return p
 	}
 	each := func(b *kbuild.Build, set func(*modulePair, *kbuild.Ref)) {
-		for _, refs := range [][]kbuild.Ref{b.Modules(), b.Others()} {
+		for k, refs := range [][]kbuild.Ref{b.Modules(), b.Others()} {
+			if k == 1 && b.BuildTree {
+				break // left over from another configuration; not installed
+			}
 			for i := range refs {
 				if refs[i].File != nil {
 					set(get(refs[i].Name), &refs[i])

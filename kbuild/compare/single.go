@@ -135,6 +135,10 @@ func (c *Comparison) Mirror() *Comparison {
 			f.Changes[k] = Change{ch.Field, ch.B, ch.A}
 		}
 	}
+	m.Problems = slices.Clone(c.Problems)
+	for i := range m.Problems {
+		m.Problems[i].Side = m.Problems[i].Side.mirror()
+	}
 	m.Packages = slices.Clone(c.Packages)
 	for i, p := range c.Packages {
 		m.Packages[i] = Package{p.B, p.A, p.Verdict}

@@ -16,6 +16,7 @@ func Diff(w io.Writer, c *compare.Comparison, s Style) error {
 	p.line("%s: %s", s.paint(verdictTone(c.Verdict), c.Verdict.String()), diffSummary(c))
 	p.line("  A  %s", side(&c.A))
 	p.line("  B  %s", side(&c.B))
+	p.diffProblems(c)
 	p.diffModules(c)
 	p.diffImage(c)
 	p.diffRoot(c)
@@ -28,6 +29,17 @@ func Diff(w io.Writer, c *compare.Comparison, s Style) error {
 		p.line("note: %s", Safe(n))
 	}
 	return p.writeTo(w)
+}
+
+func (p *page) diffProblems(c *compare.Comparison) {
+	if len(c.Problems) == 0 {
+		return
+	}
+	p.line("")
+	p.line("findings, of which a manifest tells nothing (%d):", len(c.Problems))
+	p.items(len(c.Problems), func(i int) string {
+		return strings.ToUpper(string(c.Problems[i].Side)) + ": " + Safe(c.Problems[i].Problem.String())
+	})
 }
 
 func verdictTone(v compare.Verdict) tone {
@@ -65,6 +77,14 @@ func diffSummary(c *compare.Comparison) string {
 	}
 	if n := differingPackages(c); n > 0 {
 		parts = append(parts, plural(n, "package file")+" different")
+	}
+	if n := len(c.Problems); n > 0 {
+		parts = append(parts, plural(n, "finding"))
+	}
+	for _, note := range c.Notes {
+		if strings.HasPrefix(note, "kernel image NOT compared") {
+			parts = append(parts, "kernel image NOT compared")
+		}
 	}
 	if len(parts) == 0 {
 		return "nothing to compare"
@@ -162,6 +182,11 @@ func differentText(m *compare.Module) string {
 	for _, f := range []*compare.ModuleFile{m.A, m.B} {
 		if f != nil && f.Problem != "" {
 			s += fmt.Sprintf(" (%s: %s)", Safe(f.Path), Safe(f.Problem))
+		}
+	}
+	for i, f := range []*compare.ModuleFile{m.A, m.B} {
+		if f != nil && (f.Trailer == "stacked" || f.Trailer == "junk" || f.Trailer == "malformed") {
+			s += fmt.Sprintf(" (%s ends in a %s trailer)", [...]string{"A", "B"}[i], f.Trailer)
 		}
 	}
 	if m.TwinA != "" {

@@ -24,6 +24,7 @@ type diffDoc struct {
 	Image         *diffImage      `json:"image,omitempty"`
 	Files         diffFiles       `json:"files"`
 	Packages      []diffPackage   `json:"packages"`
+	Problems      []diffProblem   `json:"problems"`
 	Notes         []string        `json:"notes"`
 }
 
@@ -121,6 +122,11 @@ type diffFileChange struct {
 	B     string `json:"b"`
 }
 
+type diffProblem struct {
+	Side    compare.Only   `json:"side"`
+	Problem kbuild.Problem `json:"problem"`
+}
+
 type diffPackage struct {
 	A       string          `json:"a"`
 	B       string          `json:"b"`
@@ -141,6 +147,7 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 		},
 		Files:    diffFiles{Compared: c.FilesCompared, Equal: c.FilesEqual, List: make([]diffFile, len(c.Files))},
 		Packages: make([]diffPackage, len(c.Packages)),
+		Problems: make([]diffProblem, len(c.Problems)),
 		Notes:    append([]string{}, c.Notes...),
 	}
 	for i := range c.Modules {
@@ -155,6 +162,9 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 		for _, ch := range f.Changes {
 			doc.Files.List[i].Changes = append(doc.Files.List[i].Changes, diffFileChange(ch))
 		}
+	}
+	for i, p := range c.Problems {
+		doc.Problems[i] = diffProblem(p)
 	}
 	for i, p := range c.Packages {
 		doc.Packages[i] = diffPackage(p)

@@ -38,7 +38,7 @@ const (
 // not checked, or not as it should be stored, not that a check failed.
 var acceptable = []Kind{
 	Partial, SelfConsistent,
-	Kind(kbuild.OutOfTree), Kind(kbuild.NoOrder), Kind(kbuild.Mislabelled), Kind(kbuild.BadName),
+	Kind(kbuild.OutOfTree), Kind(kbuild.NoOrder), Kind(kbuild.Mislabelled), Kind(kbuild.BadName), Kind(kbuild.NotRegular),
 }
 
 // Acceptable returns the kinds that [Options.Accept] may name.
