@@ -73,7 +73,7 @@ func (f *buildFlags) options(ctx context.Context) (*kbuild.Options, error) {
 const maxOrderFile = 64 << 20
 
 func readOrder(ctx context.Context, path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openUntilDone(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -223,9 +223,20 @@ func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err er
 	case len(missing) > 0:
 		return false, withHint(fmt.Errorf("%d of %d listed modules are missing; nothing was written", len(missing), sum.Listed), "%s", hintIncomplete)
 	case len(findings) > 0:
-		return false, finding("%d findings; nothing was written", len(findings))
+		err := finding("%s; nothing was written", plural(len(findings), "finding"))
+		if slices.ContainsFunc(findings, func(p kbuild.Problem) bool { return strings.Contains(p.Detail, "; the limit is ") }) {
+			err = withHint(err, "--max-module raises the limit, if the file is to be trusted")
+		}
+		return false, err
 	}
 	return accepted, nil
+}
+
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 // list tells problems, one line each, as far as a reader will go.

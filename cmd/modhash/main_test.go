@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,14 +188,20 @@ func TestInterrupted(t *testing.T) {
 	dir := samples(t)
 	out := filepath.Join(t.TempDir(), "out")
 	blocked, _ := io.Pipe()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, args := range map[string][]string{
 		"generate":              {"generate", filepath.Join(dir, "a"), "-o", out},
 		"verify standard input": {"verify", "--manifest", "-", filepath.Join(dir, "a")},
+		"verify a pipe":         {"verify", "--manifest", pipe, filepath.Join(dir, "a")},
+		"generate with a pipe":  {"generate", "--order", pipe, filepath.Join(dir, "a")},
 		"diff standard input":   {"diff", "-", filepath.Join(dir, "a")},
 		"diff":                  {"diff", filepath.Join(dir, "a"), filepath.Join(dir, "b")},
 	} {
 		ctx, cancel := context.WithCancel(context.Background())
-		if name == "verify standard input" {
+		if name == "verify standard input" || strings.HasSuffix(name, "pipe") {
 			time.AfterFunc(50*time.Millisecond, cancel) // while it waits
 		} else {
 			cancel()

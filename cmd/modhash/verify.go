@@ -162,12 +162,12 @@ func isManifest(path string) bool {
 func (a *app) readManifest(ctx context.Context, path string) (*hashset.Manifest, error) {
 	var in io.Reader = untilDone{ctx, a.stdin}
 	if path != "-" {
-		f, err := os.Open(path)
+		f, err := openUntilDone(ctx, path)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close() // read only
-		in = f
+		in = untilDone{ctx, f}
 	}
 	m, err := hashset.Parse(in)
 	if err != nil {
@@ -203,6 +203,26 @@ func (u untilDone) Read(p []byte) (int, error) {
 		return copy(p, buf[:r.n]), r.err
 	case <-u.ctx.Done():
 		return 0, u.ctx.Err()
+	}
+}
+
+// openUntilDone opens a file; a named pipe, which waits for a writer, no longer
+// than the context lasts.
+func openUntilDone(ctx context.Context, path string) (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, err := os.Open(path)
+		done <- result{f, err}
+	}()
+	select {
+	case r := <-done:
+		return r.f, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -199,6 +199,8 @@ func (o *Opener) decode(m *Module, size int64) error {
 		return fmt.Errorf("reading: %w", in.err)
 	case o.buf.Err() != nil:
 		return o.buf.Err()
+	case errors.Is(err, codec.ErrTooLarge):
+		err = fmt.Errorf("%w; the limit is %d bytes", err, o.max)
 	}
 	return &FormatError{err}
 }
