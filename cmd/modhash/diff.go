@@ -30,9 +30,10 @@ packages also owner, time, order, and the package's own metadata. The verdict of
 the whole is the worst of its parts; that of the modules is given apart.
 
 Files in the modules folder, and names that hold the kernel release, are matched
-across releases. Where a side is a build tree, its modules, image and
-modules.builtin* are compared. Where a side is a manifest, the payload digests,
-the order, the root and the image's digest are.
+across releases. Where one side is a build tree, modules, image and
+modules.builtin are compared. Where a side is a manifest, the payload digests,
+the order, the root and the image's digest are; what is wrong with a build that
+is compared with a manifest is a difference too.
 
 Equal files are not decompressed, so that two trees are compared at the speed of
 reading them.`

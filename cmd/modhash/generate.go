@@ -28,7 +28,7 @@ package, however its modules are compressed, and whoever signed them.
 Nothing is written if a listed module is missing, or if there is a finding: a
 file that is no module, two trailers on one module, bytes behind a marker, a
 module below kernel/ that is not listed, one outside that has the name of one
-inside. Out-of-tree modules are named and left out.
+inside, a link that hides modules. Out-of-tree modules are named and left out.
 
 The kernel image is [usr/]lib/modules/RELEASE/vmlinuz or boot/vmlinuz-RELEASE
 (boot/vmlinux-RELEASE if there is no vmlinuz), and in a build tree what the

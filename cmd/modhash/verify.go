@@ -31,9 +31,9 @@ it describes proves little, so the verdict is then self-consistent.
 Out-of-tree modules are not in a manifest. They are listed as findings; --accept
 out-of-tree accepts that they are not checked.
 
-With --partial, BUILD holds some of the modules only, as an initramfs does. The
-others are not missing then, but the verdict says partial, because the root may
-admit modules that were not given.`
+With --partial, BUILD holds some of the modules only. The others are not missing
+then, but the verdict says partial, because the root may admit modules that were
+not given.`
 
 const verifyExample = `$ modhash generate sample/a -o a.modhash
 $ modhash verify a.modhash sample/b | head -1
