@@ -114,7 +114,7 @@ func (a *app) conclude(cmd *cobra.Command, err error) int {
 		err = errors.New("interrupted; nothing was written")
 	}
 	a.tell(err)
-	var h *hintError
+	var h *hintError // the outermost one knows most
 	if errors.As(err, &h) {
 		a.message("hint", h.hint)
 	}

@@ -83,7 +83,7 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		return err
 	}
 	name, paths := f.manifest, args
-	if name == "" && len(args) > 0 && isManifest(args[0]) {
+	if name == "" && len(args) > 0 && (isManifest(args[0]) || len(args) > 1 && isPipe(args[0])) {
 		name, paths = args[0], args[1:]
 	}
 	if len(paths) == 0 {
@@ -97,6 +97,9 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		f.opt.SelfConsistent = liesIn(name, paths)
 	}
 	b, err := openBuild(ctx, paths, o)
+	if errors.Is(err, kbuild.ErrNotBuild) && m == nil && len(args) > 1 {
+		err = withHint(err, "if %s is the manifest, it is damaged: its first line must be that of a manifest", args[0])
+	}
 	if err != nil {
 		return err
 	}
@@ -141,6 +144,12 @@ func (a *app) finishVerify(ctx context.Context, f *verifyFlags, m *hashset.Manif
 		return code(exitAccepted)
 	}
 	return nil
+}
+
+// isPipe: a manifest can come from another program, a build cannot.
+func isPipe(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode()&os.ModeNamedPipe != 0
 }
 
 // isManifest looks at the first bytes of a file.
