@@ -187,11 +187,13 @@ small_form() {
 # odd_image: an EFI program whose length is 1 more than a multiple of 8 is filled
 # up by who signs it, and that changes no digest.
 odd_image() {
-	local efi=$CACHE/pe/current want line
+	local efi=$CACHE/pe/current tree=$WORK/no-image want line
+	cp -al "$KERNEL/installed/none" "$tree"
+	find "$tree" -name vmlinuz -delete # another one could not take its place
 	[ $(($(stat -c %s "$efi/unsigned.efi") % 8)) = 1 ]
 	want="# image: sha256 $(signed_digest "$efi/signed.efi")"
 	for form in unsigned signed; do
-		expect 0 '^# modhash manifest v1$' mh generate --image "$efi/$form.efi" "$KERNEL/installed/none"
+		expect 0 '^# modhash manifest v1$' mh generate --image "$efi/$form.efi" "$tree"
 		line=$(grep '^# image:' "$WORK/out")
 		[ "$line" = "$want" ] || fail "$form: $line instead of $want"
 	done
