@@ -160,12 +160,18 @@ func (p *page) diffModules(c *compare.Comparison) {
 	}
 	row(n.Identical, same)
 	row(n.Signature, "payload-identical: other trailer (signature or proof)")
-	p.trailers(c, func(m *compare.Module) bool { return m.Signature && !m.Compression })
+	signature := func(m *compare.Module) bool { return m.Signature && !m.Compression }
+	p.trailers(c, signature)
+	p.few(c, signature)
 	row(n.Compression, "payload-identical: other compression")
-	p.compressions(c, func(m *compare.Module) bool { return m.Compression && !m.Signature })
+	compression := func(m *compare.Module) bool { return m.Compression && !m.Signature }
+	p.compressions(c, compression)
+	p.few(c, compression)
 	row(n.SignatureAndCompression, "payload-identical: other trailer and other compression")
-	p.trailers(c, func(m *compare.Module) bool { return m.Signature && m.Compression })
-	p.compressions(c, func(m *compare.Module) bool { return m.Signature && m.Compression })
+	both := func(m *compare.Module) bool { return m.Signature && m.Compression }
+	p.trailers(c, both)
+	p.compressions(c, both)
+	p.few(c, both)
 	row(n.Different, "different payload")
 	list(func(m *compare.Module) bool { return m.Only == compare.Both && m.Verdict == compare.Different }, differentText)
 	row(n.OnlyA, "only in A")
@@ -245,6 +251,19 @@ func (p *page) fold(c *compare.Comparison, want func(*compare.Module) bool, text
 		counts[s]++
 	}
 	p.items(len(order), func(i int) string { return fmt.Sprintf("%6s  %s", count(counts[order[i]]), order[i]) })
+}
+
+// few names modules that are folded, if they are few.
+func (p *page) few(c *compare.Comparison, want func(*compare.Module) bool) {
+	var names []string
+	for i := range c.Modules {
+		if m := &c.Modules[i]; m.Verdict == compare.PayloadIdentical && want(m) {
+			names = append(names, Safe(m.Name))
+		}
+	}
+	if len(names) <= most || p.style.All {
+		p.items(len(names), func(i int) string { return names[i] })
+	}
 }
 
 func (p *page) diffImage(c *compare.Comparison) {
