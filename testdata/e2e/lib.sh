@@ -46,9 +46,9 @@ scratch_clean() {
 	done
 }
 trap scratch_clean EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'say "hung up"; exit 129' HUP
+trap 'say interrupted; exit 130' INT
+trap 'say terminated; exit 143' TERM
 
 # scratch VAR [PARENT]: make a folder that is removed at exit, its path in VAR.
 # (A command substitution would lose the entry in SCRATCH.)
