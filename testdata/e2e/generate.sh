@@ -187,7 +187,7 @@ small_form() {
 # odd_image: an EFI program whose length is 1 more than a multiple of 8 is filled
 # up by who signs it, and that changes no digest.
 odd_image() {
-	local efi=$CACHE/pe/current tree=$WORK/no-image want line
+	local efi=$CACHE/pe/current tree=$WORK/no-image form want line
 	cp -al "$KERNEL/installed/none" "$tree"
 	find "$tree" -name vmlinuz -delete # another one could not take its place
 	[ $(($(stat -c %s "$efi/unsigned.efi") % 8)) = 1 ]
