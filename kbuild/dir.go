@@ -19,12 +19,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// dir is a Source that reads a directory through [os.Root], so that no link
-// leads out of it.
+// dir is a Source that reads a directory.
 type dir struct {
-	path      string
-	root      *os.Root
-	folders   folders // below root
+	*tree
 	buildTree bool
 	allFiles  bool
 	members   []Member
@@ -35,13 +32,13 @@ type dir struct {
 // modules, the boot images, modules.* and include/config/kernel.release. With
 // all set, everything except in a build tree.
 func openDir(ctx context.Context, name string, all bool) (*dir, error) {
-	root, err := os.OpenRoot(name)
+	t, err := openTree(name)
 	if err != nil {
 		return nil, err
 	}
-	d := &dir{path: name, root: root, allFiles: all, folders: folders{root: root}}
+	d := &dir{tree: t, allFiles: all}
 	if err := d.list(ctx, all); err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, t.Close())
 	}
 	slices.SortFunc(d.members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
 	return d, nil
@@ -191,18 +188,7 @@ func (d *dir) entries(ctx context.Context, name string) ([]fs.DirEntry, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
-	}
-	read := readTypes
-	if d.allFiles {
-		read = func(f *os.File) ([]fs.DirEntry, error) { return f.ReadDir(-1) }
-	}
-	entries, err := read(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	entries, err := d.readDir(name, d.allFiles)
 	if err != nil {
 		return nil, fmt.Errorf("reading folder %s: %w", filepath.Join(d.path, name), cause(err))
 	}
@@ -253,12 +239,8 @@ func (d *dir) Path() string        { return d.path }
 func (d *dir) Archive() bool       { return false }
 func (d *dir) Members() []Member   { return d.members }
 func (d *dir) Problems() []Problem { return nil }
-func (d *dir) Close() error        { return d.folders.close() }
 
-func (d *dir) Open(i int) (Content, error) {
-	name := d.members[i].Name
-	return d.folders.openFile(name)
-}
+func (d *dir) Open(i int) (Content, error) { return d.open(d.members[i].Name) }
 
 // openFile opens a regular file outside of the sources.
 func openFile(path string) (Content, error) {

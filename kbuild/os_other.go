@@ -12,10 +12,3 @@ import (
 const openFlags = os.O_RDONLY
 
 func owner(fs.FileInfo) (uid, gid int, major, minor uint32) { return 0, 0, 0, 0 }
-
-func openIn(dir *os.File, base string) (Content, error) { return nil, fs.ErrInvalid }
-
-func readTypes(f *os.File) ([]fs.DirEntry, error) { return f.ReadDir(-1) }
-
-// canOpenIn: folders cannot be opened as files everywhere.
-const canOpenIn = false
