@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package hashset holds the digests of a kernel build's modules, the manifest
-// that lists them, and the hashset that a kernel is built with. It knows bytes,
-// not files.
+// that lists them, and the hashset that a kernel is built with, in the forms in
+// which kernel and modules carry it. It knows bytes, not files.
 //
 // # Digests
 //
@@ -25,9 +25,54 @@
 // one module (paired with itself), else the smallest k with 2^k >= n. This is
 // not the tree of RFC 6962.
 //
-// Source: versions 3 (flat) and 5 (Merkle) of the kernel series "module:
-// Introduce hash-based integrity checking", scripts/modules-merkle-tree.c and
-// kernel/module/hashes.c.
+// # Forms
+//
+// The section .module_hashes of a kernel image ([Section]) holds
+//
+//	flat     the digests, 32 bytes each
+//	merkle   levels (32 bits, byte order of the target), root (32 bytes): 36 bytes
+//
+// and is linked with zeros first. A [Proof] of the module at a position leads from
+// its leaf to the root:
+//
+//	position                    4 bytes, big endian on every architecture
+//	sibling of the leaf         32 bytes
+//	sibling of the node above   32 bytes, and so on: as many as there are levels
+//
+// An element without a sibling stands for its own. The sidecar x.merkle of x.ko is
+// the proof in a trailer of type 3 (package modsig/trailer), 44 + 32 x levels bytes,
+// and an installed module is payload and sidecar.
+//
+// The C text that a build compiles into the section ([CText]), in version 5 for
+// two levels (indented with tabs):
+//
+//	#include <linux/module_hashes.h>
+//
+//	const struct
+//	module_hashes_root module_hashes_root __module_hashes_section = {
+//		.levels = 2,
+//		.hash = {{
+//			0x44, 0x38, 0xe5, 0x25, 0x14, 0x29, 0xc0, 0x9f,
+//			… three more lines of eight bytes
+//		}},
+//	};
+//
+// Version 4 has the declaration on one line, and single braces around the hash. It
+// does not define the tree over one module; here it is that of version 5. The flat
+// text of version 3 (and 2) has for each module a comment, a row and an empty line,
+// where the row is "{ }," until the module exists:
+//
+//	const u8 module_hashes[][MODULE_HASHES_HASH_SIZE] __module_hashes_section = {
+//		/* drivers/a.ko */
+//		{ 0xca, 0x97, … thirty more bytes, each with a comma and a blank … },
+//
+//	};
+//
+// Sources: versions 3 (flat), 4 and 5 (Merkle) of the kernel series "module:
+// Introduce hash-based integrity checking": scripts/modules-merkle-tree.c,
+// include/linux/module_hashes.h and kernel/module/hashes.c. The series calls the
+// proof a private matter of a kernel and its modules, so another version may
+// change it; that will be another [Scheme] or [CVersion].
 //
 // # Manifest
 //

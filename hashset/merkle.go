@@ -4,8 +4,6 @@ package hashset
 
 import (
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"math/bits"
 )
 
@@ -66,13 +64,6 @@ func (t *Tree) Root() Root {
 	return Root{Levels: uint32(len(t.rows) - 1), Hash: top[0]}
 }
 
-// Proof leads from one leaf to the root: the sibling of the leaf, then of each
-// node above it. An element without a sibling is its own.
-type Proof struct {
-	Pos  uint32
-	Path []Digest
-}
-
 // Proof returns the proof of the leaf at position i. It panics if there is no
 // such leaf.
 func (t *Tree) Proof(i int) Proof {
@@ -82,38 +73,6 @@ func (t *Tree) Proof(i int) Proof {
 		i >>= 1
 	}
 	return p
-}
-
-// What [Check] answers, with the kernel's own outcomes.
-var (
-	// ErrDepth is the kernel's ENOPKG: the proof has not as many hashes as the
-	// tree has levels.
-	ErrDepth = errors.New("proof of another depth")
-	// ErrMismatch is the kernel's ENOKEY: the proof does not lead to the root.
-	ErrMismatch = errors.New("proof does not reach the root")
-)
-
-// Check follows p from leaf, the leaf hash at position p.Pos, and compares with
-// r as the kernel does: bit k of the position tells whether the hash so far is
-// the left (0) or right (1) one of the pair on row k, and bits from 32 up count
-// as 0. The position is not checked against a number of modules, because the
-// kernel knows none.
-func Check(r Root, p Proof, leaf Digest) error {
-	if uint64(len(p.Path)) != uint64(r.Levels) {
-		return fmt.Errorf("%w: %d levels, the root has %d", ErrDepth, len(p.Path), r.Levels)
-	}
-	cur := leaf
-	for k, sib := range p.Path {
-		if uint64(p.Pos)>>k&1 == 0 {
-			cur = nodeHash(cur, sib)
-		} else {
-			cur = nodeHash(sib, cur)
-		}
-	}
-	if cur != r.Hash {
-		return ErrMismatch
-	}
-	return nil
 }
 
 // FlatRoot is the root of a flat hashset: Levels 0 and the SHA-256 of the

@@ -11,13 +11,14 @@ import (
 	"strings"
 )
 
-// SyntaxError says where a manifest is not as it must be.
+// SyntaxError says where a manifest or a C text is not as it must be.
 type SyntaxError struct {
 	Line int // counted from 1
 	Err  error
+	what string
 }
 
-func (e *SyntaxError) Error() string { return fmt.Sprintf("manifest line %d: %v", e.Line, e.Err) }
+func (e *SyntaxError) Error() string { return fmt.Sprintf("%s line %d: %v", e.what, e.Line, e.Err) }
 
 func (e *SyntaxError) Unwrap() error { return e.Err }
 
@@ -43,15 +44,15 @@ func Parse(r io.Reader) (*Manifest, error) {
 	p := &parser{rest: string(data)}
 	m := &Manifest{}
 	if err := p.manifest(m); err != nil {
-		return nil, &SyntaxError{Line: p.line, Err: err}
+		return nil, &SyntaxError{Line: p.line, Err: err, what: "manifest"}
 	}
 	// All else is checked at once: what does not come out again as it went in
 	// was not canonical.
 	if err := m.Check(); err != nil {
-		return nil, &SyntaxError{Line: p.blame(m), Err: err}
+		return nil, &SyntaxError{Line: p.blame(m), Err: err, what: "manifest"}
 	}
 	if text := m.text(); text != string(data) {
-		return nil, &SyntaxError{Line: firstDifference(text, string(data)), Err: errors.New("not in canonical form")}
+		return nil, &SyntaxError{Line: firstDifference(text, string(data)), Err: errors.New("not in canonical form"), what: "manifest"}
 	}
 	return m, nil
 }

@@ -135,7 +135,7 @@ flat() {
 	generates "$WORK/want" --hashset none "$WORK/$1/tree"
 }
 
-# levels N: a tree of N modules has the root that merkle-root.py finds.
+# levels N: a tree of N modules has the root that reference.py finds.
 levels() {
 	local from dir=$WORK/levels want have
 	from=$(modules_dir "$KERNEL/installed/none")
@@ -145,7 +145,7 @@ levels() {
 	names "$from" | awk -v n="$1" 'NR <= n' >"$dir/modules.order"
 	(cd "$from" && xargs -r -d '\n' cp --parents -t "$dir") <"$dir/modules.order"
 	find "$dir" -name '*.ko' -print0 | "$E2E_DIR/cut-trailers.pl" >/dev/null
-	want="# modules: $1 # root: $("$E2E_DIR/merkle-root.py" "$dir" <"$dir/modules.order")"
+	want="# modules: $1 # root: $(python3 "$E2E_DIR/../vectors/hashes/reference.py" root "$dir" <"$dir/modules.order")"
 	expect 0 '^# modhash manifest v1$' mh generate --no-image "$WORK/levels"
 	have=$(grep -E '^# (modules|root): ' "$WORK/out" | paste -s -d ' ')
 	[ "$have" = "$want" ] || fail "$have instead of $want"

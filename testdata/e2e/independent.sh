@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # Manifests made without modhash: by the system's decompressors, cut-trailers.pl,
-# sha256sum, modinfo, readelf, sbattach and openssl, and merkle-root.py. Sourced
+# sha256sum, modinfo, readelf, sbattach and openssl, and reference.py. Sourced
 # by run.sh after lib.sh; SPARE is a folder that holds the key of throwaway_key.
 
 # shellcheck disable=SC2034 # run.sh installs them
@@ -128,6 +128,6 @@ independent_manifest() {
 	printf '# image: sha256 %s\n' "$(image_digest "$image")"
 	printf '# modules: %d\n' "$(names "$dir" | wc -l)"
 	printf '# hashset: merkle/1\n'
-	printf '# root: %s\n' "$(names "$dir" | python3 "$E2E_DIR/merkle-root.py" "$dir")"
+	printf '# root: %s\n' "$(names "$dir" | python3 "$E2E_DIR/../vectors/hashes/reference.py" root "$dir")"
 	names "$dir" | (cd "$dir" && xargs -d '\n' sha256sum)
 }
