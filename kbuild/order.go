@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -16,9 +17,11 @@ import (
 	"github.com/modhash/modhash/hashset"
 )
 
-// Limits of a modules.order file.
+// Limits of a modules.order file and of what lies in modules folders. A kernel
+// with everything it has as a module has about 10,000. What is kept of each is
+// about a KiB, and a package with a million of them can be some MiB small.
 const (
-	maxOrderLines = 1 << 20
+	maxModules    = 1 << 16
 	maxOrderBytes = 64 << 20
 )
 
@@ -60,8 +63,8 @@ func ParseOrder(file string, r io.Reader) ([]string, error) {
 		if err := checkOrderLine(s, &ext); err != nil {
 			return fail(err)
 		}
-		if len(lines) == maxOrderLines {
-			return fail(fmt.Errorf("more than %d modules", maxOrderLines))
+		if len(lines) == maxModules {
+			return fail(fmt.Errorf("more than %d modules", maxModules))
 		}
 		lines = append(lines, s)
 	}
@@ -122,6 +125,9 @@ func inTree(line string) string {
 // readOrder returns the lines of modules.order as names in a manifest, and the
 // name of the file, "" if there is none.
 func (b *Build) readOrder() (lines []string, file string, err error) {
+	if err := b.checkCount(); err != nil {
+		return nil, "", err
+	}
 	own, ownFile, err := b.ownOrder()
 	var bad *OrderError
 	if b.opt.Order != nil && errors.As(err, &bad) {
@@ -140,6 +146,31 @@ func (b *Build) readOrder() (lines []string, file string, err error) {
 	}
 	return lines, file, nil
 }
+
+// checkCount refuses modules folders that hold more modules, or links, than a
+// build can have, before rows are made of them.
+func (b *Build) checkCount() error {
+	n := 0
+	for _, d := range b.folders {
+		for i := range b.sources[d.src].Members() {
+			m := &b.sources[d.src].Members()[i]
+			if m.Area != "" || !strings.HasPrefix(m.Name, d.prefix) {
+				continue
+			}
+			if _, _, ok := moduleName(m.Name); ok || m.Mode.Type() == fs.ModeSymlink {
+				n++
+			}
+		}
+	}
+	if n > maxModules {
+		return fmt.Errorf("%s: %w: %d, at most %d are read", b.label(), ErrTooManyModules, n, maxModules)
+	}
+	return nil
+}
+
+// ErrTooManyModules is what [Open] wraps for a build that holds more modules than
+// any kernel has.
+var ErrTooManyModules = errors.New("more modules and links in the modules folders than any kernel has")
 
 // ownOrder reads the modules.order of the build.
 func (b *Build) ownOrder() (lines []string, file string, err error) {

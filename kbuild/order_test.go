@@ -3,8 +3,11 @@
 package kbuild
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +114,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 // TestParseOrderLimits ends on a text without end, of lines short and long.
 func TestParseOrderLimits(t *testing.T) {
 	for text, reason := range map[string]string{
-		"a.o\n": "more than 1048576 modules", strings.Repeat("x", 4000) + ".o\n": "", // cut where the limit is
+		"a.o\n": "more than 65536 modules", strings.Repeat("x", 4000) + ".o\n": "", // cut where the limit is
 	} {
 		got, err := ParseOrder("modules.order", &repeat{text: text})
 		var oe *OrderError
@@ -127,6 +130,42 @@ func TestParseOrderLimits(t *testing.T) {
 	}
 	if _, err := ParseOrder("modules.order", io.LimitReader(&repeat{text: line}, maxOrderBytes+1)); err == nil {
 		t.Errorf("%d bytes are accepted", maxOrderBytes+1)
+	}
+}
+
+// rowsOnly is a source of which only the rows are looked at.
+type rowsOnly struct {
+	Source
+	rows []Member
+}
+
+func (s rowsOnly) Path() string      { return "some.tar" }
+func (s rowsOnly) Members() []Member { return s.rows }
+
+// TestTooManyModules: a small package can hold a million modules, of which each
+// would take memory, and links, of which each would be a finding.
+func TestTooManyModules(t *testing.T) {
+	others := []Member{{Name: modulesDir + "a.txt"}, {Name: "lib/modules/other/a.ko"}, {Area: "ghost", Name: modulesDir + "a.ko"}}
+	for _, m := range []Member{{Name: modulesDir + "updates/m.ko.xz"}, {Name: modulesDir + "link", Mode: fs.ModeSymlink}} {
+		b := &Build{folders: []folder{{prefix: modulesDir}}}
+		rows := append(slices.Repeat([]Member{m}, maxModules), others...)
+		b.sources = []Source{rowsOnly{rows: rows}}
+		if err := b.checkCount(); err != nil {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+		b.sources = []Source{rowsOnly{rows: append(rows, m)}}
+		err := b.checkCount()
+		if !errors.Is(err, ErrTooManyModules) || !strings.HasPrefix(err.Error(), "some.tar: ") || !strings.Contains(err.Error(), "65537, at most 65536") {
+			t.Errorf("%s: %v", m.Name, err)
+		}
+	}
+	// And Open looks at it.
+	files := []file{{name: modulesDir + "modules.order"}}
+	for i := range maxModules + 1 {
+		files = append(files, file{name: modulesDir + fmt.Sprintf("m%d.ko", i)})
+	}
+	if _, err := Open(context.Background(), []string{writeTar(t, "more.tar", files)}, nil); !errors.Is(err, ErrTooManyModules) {
+		t.Errorf("opened: %v", err)
 	}
 }
 

@@ -248,8 +248,26 @@ func TestCompareProblems(t *testing.T) {
 			t.Errorf("%s has no place in the order", k)
 		}
 	}
-	if len(kindRank) != 17 {
-		t.Errorf("%d kinds are ordered, want 17", len(kindRank))
+}
+
+// TestKinds: each kind is there once, is explained, and comes with advice where
+// there is some.
+func TestKinds(t *testing.T) {
+	if len(kindRank) != len(kinds) || len(Kinds()) != len(kinds) {
+		t.Errorf("%d kinds, %d of them different", len(kinds), len(kindRank))
+	}
+	for _, k := range PackageKinds() {
+		if _, ok := kindRank[k]; !ok {
+			t.Errorf("%s has no place in the order", k)
+		}
+	}
+	for _, k := range Kinds() {
+		if k.Meaning() == "" || (k.Hint() == "") != (k == "unsupported") {
+			t.Errorf("%s: %q, hint %q", k, k.Meaning(), k.Hint())
+		}
+	}
+	if k := ProblemKind("other"); k.Meaning() != "" || k.Hint() != "" {
+		t.Error("an unknown kind is explained")
 	}
 }
 

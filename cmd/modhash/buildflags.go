@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/kbuild/pkgfile"
 )
 
@@ -26,14 +27,22 @@ type buildFlags struct {
 
 const mib = 1 << 20
 
-// register adds the flags. order and image are for verbs that take one build.
-func (f *buildFlags) register(cmd *cobra.Command, one bool) {
+// registerOne adds the flags of a verb that takes one build.
+func (f *buildFlags) registerOne(cmd *cobra.Command) {
+	f.registerModules(cmd)
+	cmd.Flags().StringVar(&f.image, "image", "", "the kernel image: a `PATH` in the build, or else of a file")
+}
+
+// registerModules adds the flags of a verb that takes the modules of one build.
+func (f *buildFlags) registerModules(cmd *cobra.Command) {
+	f.register(cmd)
+	cmd.Flags().StringVar(&f.order, "order", "", "a modules.order `FILE`, where the build has none")
+}
+
+// register adds the flags.
+func (f *buildFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.release, "release", "", "the kernel `RELEASE` to look at, if there are several")
-	if one {
-		fl.StringVar(&f.order, "order", "", "a modules.order `FILE`, where the build has none")
-		fl.StringVar(&f.image, "image", "", "the kernel image: a `PATH` in the build, or else of a file")
-	}
 	fl.StringVar(&f.tmpdir, "tmpdir", "", "`FOLDER` for what is unpacked from packages (default: that of the system)")
 	fl.Int64Var(&f.maxModule, "max-module", 2048, "refuse a module that decompresses to more than `MIB` MiB")
 	fl.Int64Var(&f.maxUnpacked, "max-unpacked", 16384, "refuse a package that unpacks to more than `MIB` MiB")
@@ -80,7 +89,7 @@ func readOrder(ctx context.Context, path string) ([]byte, error) {
 	defer f.Close() // read only
 	data, err := io.ReadAll(io.LimitReader(untilDone{ctx, f}, maxOrderFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, bare(err))
+		return nil, fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
 	}
 	if len(data) > maxOrderFile {
 		return nil, fmt.Errorf("%s is no modules.order file: it has more than %d bytes", path, maxOrderFile)

@@ -36,7 +36,14 @@ the order, the root and the image's digest are; what is wrong with a build that
 is compared with a manifest is a difference too.
 
 Equal files are not decompressed, so that two trees are compared at the speed of
-reading them.`
+reading them.
+
+` + jsonNames
+
+// jsonNames explains the strings of JSON reports.
+const jsonNames = `With --format json, a byte of a name that is not part of valid UTF-8 is written as
+\xHH, and a backslash as two backslashes, beside the escapes of JSON itself: no two
+names are written alike. Fields are added within a schema version, never changed.`
 
 const diffExample = `$ modhash diff sample/a sample/c | head -1
 different: 24 modules, 1 different, 23 identical; kernel image identical; 4 other files identical`
@@ -68,7 +75,7 @@ func (a *app) diff() *cobra.Command {
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
 	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), image-signature (of kernel images that are equal without it), files (other files, and the package itself)")
-	f.build.register(cmd, false)
+	f.build.register(cmd)
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "accept", diffAcceptable...)
 	return cmd

@@ -34,6 +34,8 @@ The kernel image is [usr/]lib/modules/RELEASE/vmlinuz or boot/vmlinuz-RELEASE
 (boot/vmlinux-RELEASE if there is no vmlinuz), and in a build tree what the
 architecture's makefile builds. Its digest leaves a PE signature out.
 
+"modhash help verify" lists the kinds of findings.
+
 "sha256sum --strict -c" checks a manifest in an uncompressed, unsigned tree.`
 
 const generateExample = `$ modhash generate sample/a -o a.modhash
@@ -46,9 +48,9 @@ $ modhash generate sample/b | cmp - a.modhash`
 
 // generateAcceptable are the kinds of findings that do not touch what a
 // manifest states.
-var generateAcceptable = []kbuild.ProblemKind{
-	kbuild.Unlisted, kbuild.Shadow, kbuild.Mislabelled, kbuild.BadName, kbuild.OtherRelease, kbuild.NotRegular,
-}
+var generateAcceptable = append([]kbuild.ProblemKind{
+	kbuild.Unlisted, kbuild.Shadow, kbuild.Mislabelled, kbuild.OtherRelease, kbuild.NotRegular,
+}, kbuild.PackageKinds()...)
 
 type generateFlags struct {
 	build  buildFlags
@@ -74,7 +76,7 @@ func (a *app) generate() *cobra.Command {
 	fl.StringVar(&f.scheme, "hashset", "merkle", "`KIND` of hashset: merkle, flat or none")
 	fl.BoolVar(&f.build.noImage, "no-image", false, "leave the kernel image out: the manifest says not-covered")
 	fl.StringSliceVar(&f.accept, "accept", nil, "write in spite of findings of these `KINDS`: "+join(generateAcceptable))
-	f.build.register(cmd, true)
+	f.build.registerOne(cmd)
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "hashset", "merkle", "flat", "none")
 	complete(cmd, "accept", words(generateAcceptable)...)
@@ -90,6 +92,15 @@ func words[T ~string](s []T) []string {
 }
 
 func join[T ~string](s []T) string { return strings.Join(words(s), ", ") }
+
+func checkAccept(given []string, can []kbuild.ProblemKind) error {
+	for _, k := range given {
+		if !slices.Contains(can, kbuild.ProblemKind(k)) {
+			return usageError("--accept %s, want %s", k, join(can))
+		}
+	}
+	return nil
+}
 
 func parseScheme(s string) (hashset.Scheme, error) {
 	switch s {
@@ -121,10 +132,8 @@ func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string)
 	if err != nil {
 		return err
 	}
-	for _, k := range f.accept {
-		if !slices.Contains(generateAcceptable, kbuild.ProblemKind(k)) {
-			return usageError("--accept %s, want %s", k, join(generateAcceptable))
-		}
+	if err := checkAccept(f.accept, generateAcceptable); err != nil {
+		return err
 	}
 	o, err := f.build.options(ctx)
 	if err != nil {
@@ -223,6 +232,7 @@ func (a *app) judge(sum *kbuild.Summary, accept []string) (accepted bool, err er
 	case len(missing) > 0:
 		return false, withHint(fmt.Errorf("%d of %d listed modules are missing; nothing was written", len(missing), sum.Listed), "%s", hintIncomplete)
 	case len(findings) > 0:
+		a.hints(findings)
 		err := finding("%s; nothing was written", plural(len(findings), "finding"))
 		if slices.ContainsFunc(findings, func(p kbuild.Problem) bool { return strings.Contains(p.Detail, "; the limit is ") }) {
 			err = withHint(err, "--max-module raises the limit, if the file is to be trusted")
@@ -248,6 +258,16 @@ func (a *app) list(kind string, ps []kbuild.Problem) {
 			return
 		}
 		a.message(kind, p.String())
+	}
+}
+
+// hints tells once for each kind what to do.
+func (a *app) hints(ps []kbuild.Problem) {
+	for _, k := range kbuild.Kinds() {
+		of := func(p kbuild.Problem) bool { return p.Kind == k }
+		if hint := k.Hint(); hint != "" && slices.ContainsFunc(ps, of) {
+			a.message("hint", string(k)+": "+hint)
+		}
 	}
 }
 

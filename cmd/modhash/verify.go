@@ -33,7 +33,20 @@ out-of-tree accepts that they are not checked.
 
 With --partial, BUILD holds some of the modules only. The others are not missing
 then, but the verdict says partial, because the root may admit modules that were
-not given.`
+not given.
+
+Each finding is of one of these kinds, whose names do not change:
+
+`
+
+// kindsHelp lists the kinds of findings.
+func kindsHelp() string {
+	var b strings.Builder
+	for _, k := range verify.Kinds() {
+		fmt.Fprintf(&b, "  %-18s %s\n", k, k.Meaning())
+	}
+	return b.String()
+}
 
 const verifyExample = `$ modhash generate sample/a -o a.modhash
 $ modhash verify a.modhash sample/b | head -1
@@ -52,7 +65,7 @@ func (a *app) verify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "verify [OPTION]... [MANIFEST] BUILD...",
 		Short:       "check a build against a manifest",
-		Long:        verifyLong,
+		Long:        verifyLong + kindsHelp() + "\n" + jsonNames,
 		Example:     verifyExample,
 		Annotations: map[string]string{exitAnnotation: commonExit},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runVerify(cmd.Context(), f, args) },
@@ -64,7 +77,7 @@ func (a *app) verify() *cobra.Command {
 	fl.BoolVar(&f.opt.Partial, "partial", false, "the build holds some of the modules only")
 	fl.StringVar(&f.opt.RequireTrailer, "require-trailer", "", "every in-tree module must end in `WHAT`: none, proof, signature, any (of the two), or signature:HEX with a key id or serial number")
 	fl.StringSliceVar(&f.opt.Accept, "accept", nil, "accept findings of these `KINDS`: "+strings.Join(verify.Acceptable(), ", "))
-	f.build.register(cmd, true)
+	f.build.registerOne(cmd)
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "accept", verify.Acceptable()...)
 	complete(cmd, "require-trailer", "none", "proof", "signature", "any")

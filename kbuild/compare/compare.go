@@ -69,7 +69,9 @@ type Comparison struct {
 	// FilesCompared counts pairs of files other than modules, the image and
 	// folders; FilesEqual those without any difference.
 	FilesCompared, FilesEqual int
-	Packages                  []Package
+	// Unread counts the pairs among them whose content could not be read.
+	Unread   int
+	Packages []Package
 	// Problems are findings about a side that was read to be compared with a
 	// manifest: what the manifest cannot tell of. With any, the two differ.
 	Problems []SideProblem
@@ -155,7 +157,7 @@ type ImagePair struct {
 
 // File is a file other than a module's content that differs.
 type File struct {
-	Name  string // with {release} for the kernel release
+	Name  string // with {release} for the kernel release; " (2)" marks the second of one name
 	Area  string // as in pkgfile.Member, "" for the installed tree
 	Only  Only
 	Moved bool // in the order of the archive
@@ -165,7 +167,7 @@ type File struct {
 
 // Change is one field of a file that differs.
 type Change struct {
-	Field string // "type", "content", "link", "mode", "owner", "time", "device", "xattrs"
+	Field string // "type", "content", "link", "mode", "device", "stored name", "owner", "time", "xattrs", "name"
 	A, B  string
 }
 
@@ -192,6 +194,15 @@ func (c *Comparison) AddProblems(side Only, ps []kbuild.Problem) {
 type Package struct {
 	A, B    string // paths
 	Verdict Verdict
+}
+
+// MembersEqual tells of two package files, or of as many on either side, that
+// all members are equal and in the same order: their contents, and all that is
+// told about each of them. Where the files differ all the same, the container
+// does: compression, padding, or how the same metadata is written down.
+func (c *Comparison) MembersEqual() bool {
+	image := c.Image == nil || c.Image.Verdict == Identical
+	return len(c.Packages) > 0 && c.ModulesVerdict == Identical && image && len(c.Files) == 0 && c.Unread == 0 && c.A.Release == c.B.Release
 }
 
 // settle computes the verdicts from the parts.

@@ -43,19 +43,20 @@ type place struct {
 // table lists the files of a build under the names by which they are matched:
 // those in the modules folder without the folder, the release as {release}
 // elsewhere, modules without the suffix of their compression, and the second of
-// two equal names with a number behind it.
-func table(b *kbuild.Build, img *kbuild.Image) []entry {
+// two equal names with a number behind it. shared tells which entries of one
+// folder are one; how many were left out for it is told too.
+func table(b *kbuild.Build, img *kbuild.Image, shared func(first, again *folder) bool) (out []entry, left int) {
 	names := map[place]string{}
+	seen := map[string]int{}
 	for _, refs := range [][]kbuild.Ref{b.Modules(), b.Others()} {
 		for _, r := range refs {
 			if r.File != nil {
 				names[place{r.File.Source, r.File.Index}] = r.Name
+				seen[modulesFolder+r.Name] = 1 // another file of that name is no match for it
 			}
 		}
 	}
-	var out []entry
-	seen := map[string]int{}
-	folders := map[string]*kbuild.Member{}
+	folders := map[string]*folder{}
 	for si, s := range b.Sources() {
 		for i := range s.Members() {
 			m := &s.Members()[i]
@@ -69,20 +70,35 @@ func table(b *kbuild.Build, img *kbuild.Image) []entry {
 				e.role, e.key = imageFile, mark+"image"
 			}
 			if m.Mode.IsDir() && m.Area == "" {
-				// Packages of one build share folders.
-				if f := folders[e.key]; f != nil && mode(f) == mode(m) && owner(f) == owner(m) {
+				f := &folder{m, si}
+				if first := folders[e.key]; first != nil && shared(first, f) {
+					left++
 					continue
 				}
-				folders[e.key] = m
+				folders[e.key] = f
 			}
-			seen[e.key]++
-			if n := seen[e.key]; n > 1 {
-				e.key += mark + strconv.Itoa(n)
+			if e.role == plain {
+				seen[e.key]++
+				if n := seen[e.key]; n > 1 {
+					e.key += mark + strconv.Itoa(n)
+				}
 			}
 			out = append(out, e)
 		}
 	}
-	return out
+	return out, left
+}
+
+// folder is an entry of a folder and the number of the source that holds it.
+type folder struct {
+	*kbuild.Member
+	source int
+}
+
+// alike: what unpacking makes of the two entries is one folder, as far as a
+// comparison with a directory can tell.
+func alike(first, again *folder) bool {
+	return mode(first.Member) == mode(again.Member) && owner(first.Member) == owner(again.Member)
 }
 
 // A key holds, beside names from the input, texts of ours that start with this
@@ -130,14 +146,22 @@ type scope struct {
 	notes    []string
 	keepA    func(*entry) bool
 	keepB    func(*entry) bool
+	shared   func(first, again *folder) bool // see table
 }
 
 // scopeOf decides by the kinds of the two sides.
 func scopeOf(a, b *kbuild.Build) scope {
 	archA, archB := archives(a), archives(b)
 	all := func(*entry) bool { return true }
-	sc := scope{metadata: archA && archB, keepA: all, keepB: all}
-	if sc.metadata {
+	sc := scope{metadata: archA && archB, keepA: all, keepB: all, shared: alike}
+	switch {
+	case sc.metadata && len(a.Sources()) == len(b.Sources()):
+		sc.shared = func(_, _ *folder) bool { return false }
+		return sc
+	case sc.metadata:
+		// Packages of one build hold the same folders, and here they cannot be
+		// matched package by package.
+		sc.shared = func(first, again *folder) bool { return first.source != again.source && alike(first, again) }
 		return sc
 	}
 	sc.notes = append(sc.notes, "owners, times, extended attributes and the order of files are not compared: a side is a directory")
@@ -206,8 +230,13 @@ func pairFiles(a, b []entry) []filePair {
 func (c *Comparison) files(ctx context.Context, a, b *kbuild.Build, imgA, imgB *kbuild.Image, o *Options) error {
 	sc := scopeOf(a, b)
 	c.Notes = append(c.Notes, sc.notes...)
-	ta := slices.DeleteFunc(table(a, imgA), func(e entry) bool { return !sc.keepA(&e) })
-	tb := slices.DeleteFunc(table(b, imgB), func(e entry) bool { return !sc.keepB(&e) })
+	ta, leftA := table(a, imgA, sc.shared)
+	tb, leftB := table(b, imgB, sc.shared)
+	if sc.metadata && leftA+leftB > 0 {
+		c.Notes = append(c.Notes, "of a folder that several packages hold, the first entry is compared")
+	}
+	ta = slices.DeleteFunc(ta, func(e entry) bool { return !sc.keepA(&e) })
+	tb = slices.DeleteFunc(tb, func(e entry) bool { return !sc.keepB(&e) })
 	pairs := pairFiles(ta, tb)
 	c.markRecompressed(pairs)
 	keep := map[string]bool{}
@@ -241,6 +270,9 @@ func (c *Comparison) files(ctx context.Context, a, b *kbuild.Build, imgA, imgB *
 	}
 	for i, f := range out {
 		p := &pairs[i]
+		if p.a != nil && p.b != nil && unreadable(p.a) && unreadable(p.b) {
+			c.Unread++
+		}
 		if p.a != nil && p.b != nil && p.a.role == plain && !p.a.file.Member().Mode.IsDir() {
 			c.FilesCompared++
 			if f == nil {
@@ -251,8 +283,15 @@ func (c *Comparison) files(ctx context.Context, a, b *kbuild.Build, imgA, imgB *
 			c.Files = append(c.Files, *f)
 		}
 	}
+	if c.Unread > 0 {
+		c.Notes = append(c.Notes, fmt.Sprintf("the content of %d members of an unknown type is NOT compared", c.Unread))
+	}
 	return nil
 }
+
+// unreadable: an entry of a type that nobody knows can have a content, which
+// no reader of packages finds.
+func unreadable(e *entry) bool { return e.file.Member().Mode.Type() == fs.ModeIrregular }
 
 func (c *Comparison) markRecompressed(pairs []filePair) {
 	other := map[string]bool{}
@@ -311,9 +350,15 @@ func compareFile(p *filePair, metadata bool, bufA, bufB []byte) (*File, error) {
 		change("content", a, b)
 	}
 	change("link", ma.Link, mb.Link)
-	change("mode", mode(ma), mode(mb))
+	if metadata || ma.Mode.Type() != fs.ModeSymlink || mb.Mode.Type() != fs.ModeSymlink {
+		// In a directory the mode of a link means nothing.
+		change("mode", mode(ma), mode(mb))
+	}
 	change("device", device(ma), device(mb))
 	if metadata {
+		if spelling(ma) != spelling(mb) {
+			change("stored name", ma.Raw, mb.Raw)
+		}
 		change("owner", owner(ma), owner(mb))
 		change("time", ma.MTime.UTC().Format(time.RFC3339Nano), mb.MTime.UTC().Format(time.RFC3339Nano))
 		change("xattrs", xattrs(ma), xattrs(mb))
@@ -376,11 +421,19 @@ func kind(m *kbuild.Member) string {
 	return m.Mode.Type().String()
 }
 
-// mode leaves out the type; that of a link means nothing.
-func mode(m *kbuild.Member) string {
-	if m.Mode&fs.ModeSymlink != 0 {
-		return ""
+// spelling is how the name is stored apart from what it says, as "./…/" for a
+// folder, so that files whose names differ by the release can be compared. A
+// name that is not clean in its middle stands for itself.
+func spelling(m *kbuild.Member) string {
+	before, after, ok := strings.Cut(m.Raw, m.Name)
+	if !ok || m.Name == "" {
+		return m.Raw
 	}
+	return before + mark + after
+}
+
+// mode leaves out the type.
+func mode(m *kbuild.Member) string {
 	bits := uint32(m.Mode.Perm())
 	for _, b := range []struct {
 		mode fs.FileMode

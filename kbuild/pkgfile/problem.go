@@ -46,6 +46,14 @@ const (
 	DigestMismatch ProblemKind = "digest-mismatch"
 )
 
+// Kinds returns all kinds.
+func Kinds() []ProblemKind {
+	return []ProblemKind{
+		BadName, AbsoluteName, ParentName, DuplicateName, UnderLink, SpecialFile, BadLink,
+		Unsupported, TrailingData, Inconsistent, DigestMismatch,
+	}
+}
+
 // String returns the kind and the text.
 func (p Problem) String() string { return fmt.Sprintf("%s: %s", p.Kind, p.Text) }
 

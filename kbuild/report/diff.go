@@ -5,8 +5,10 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/compare"
 )
 
@@ -40,6 +42,12 @@ func (p *page) diffProblems(c *compare.Comparison) {
 	p.items(len(c.Problems), func(i int) string {
 		return strings.ToUpper(string(c.Problems[i].Side)) + ": " + Safe(c.Problems[i].Problem.String())
 	})
+	for _, k := range kbuild.Kinds() {
+		of := func(sp compare.SideProblem) bool { return sp.Problem.Kind == k }
+		if hint := k.Hint(); hint != "" && slices.ContainsFunc(c.Problems, of) {
+			p.line("  hint: %s: %s", k, hint)
+		}
+	}
 }
 
 func verdictTone(v compare.Verdict) tone {
@@ -76,7 +84,11 @@ func diffSummary(c *compare.Comparison) string {
 		}
 	}
 	if n := differingPackages(c); n > 0 {
-		parts = append(parts, plural(n, "package file")+" different")
+		what := " different"
+		if c.MembersEqual() {
+			what += " in the container only"
+		}
+		parts = append(parts, plural(n, "package file")+what)
 	}
 	if n := len(c.Problems); n > 0 {
 		parts = append(parts, plural(n, "finding"))
@@ -358,8 +370,8 @@ func (p *page) diffPackages(c *compare.Comparison) {
 			p.line("")
 		}
 		word := pk.Verdict.String()
-		if pk.Verdict != compare.Identical && c.ModulesVerdict == compare.Identical && len(c.Files) == 0 && (c.Image == nil || c.Image.Verdict == compare.Identical) {
-			word += " (in compression or framing: every member is equal)"
+		if pk.Verdict != compare.Identical && c.MembersEqual() {
+			word += " (the members are equal, the container differs: compression, padding or the form of headers)"
 		}
 		p.line("package file: %s", p.style.paint(verdictTone(pk.Verdict), word))
 	}

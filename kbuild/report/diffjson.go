@@ -24,15 +24,16 @@ type diffDoc struct {
 	Image         *diffImage      `json:"image,omitempty"`
 	Files         diffFiles       `json:"files"`
 	Packages      []diffPackage   `json:"packages"`
+	MembersEqual  *bool           `json:"package_members_equal,omitempty"`
 	Problems      []diffProblem   `json:"problems"`
-	Notes         []string        `json:"notes"`
+	Notes         []text          `json:"notes"`
 }
 
 type diffSide struct {
-	Paths   []string `json:"paths"`
-	Kind    string   `json:"kind"`
-	Release string   `json:"release,omitempty"`
-	Arch    string   `json:"arch,omitempty"`
+	Paths   []text `json:"paths"`
+	Kind    string `json:"kind"`
+	Release text   `json:"release,omitempty"`
+	Arch    text   `json:"arch,omitempty"`
 }
 
 type diffModules struct {
@@ -53,7 +54,7 @@ type diffModules struct {
 }
 
 type diffModule struct {
-	Name        string          `json:"name"`
+	Name        text            `json:"name"`
 	Verdict     compare.Verdict `json:"verdict"`
 	Only        compare.Only    `json:"only,omitempty"`
 	Signature   bool            `json:"signature,omitempty"`
@@ -61,19 +62,19 @@ type diffModule struct {
 	Moved       bool            `json:"moved,omitempty"`
 	PosA        int             `json:"pos_a"`
 	PosB        int             `json:"pos_b"`
-	TwinA       string          `json:"twin_a,omitempty"`
-	TwinB       string          `json:"twin_b,omitempty"`
+	TwinA       text            `json:"twin_a,omitempty"`
+	TwinB       text            `json:"twin_b,omitempty"`
 	A           *diffModuleFile `json:"a,omitempty"`
 	B           *diffModuleFile `json:"b,omitempty"`
 }
 
 type diffModuleFile struct {
-	Path        string `json:"path,omitempty"`
+	Path        text   `json:"path,omitempty"`
 	Stored      int64  `json:"stored"`
 	Compression string `json:"compression,omitempty"`
-	Trailer     string `json:"trailer,omitempty"`
+	Trailer     text   `json:"trailer,omitempty"`
 	Payload     string `json:"payload,omitempty"`
-	Problem     string `json:"problem,omitempty"`
+	Problem     text   `json:"problem,omitempty"`
 }
 
 type diffRoot struct {
@@ -97,7 +98,7 @@ type diffImage struct {
 }
 
 type imageDoc struct {
-	Path   string `json:"path,omitempty"`
+	Path   text   `json:"path,omitempty"`
 	Form   string `json:"form,omitempty"`
 	Digest string `json:"digest"`
 }
@@ -109,7 +110,7 @@ type diffFiles struct {
 }
 
 type diffFile struct {
-	Name    string           `json:"name"`
+	Name    text             `json:"name"`
 	Area    string           `json:"area,omitempty"`
 	Only    compare.Only     `json:"only,omitempty"`
 	Moved   bool             `json:"moved,omitempty"`
@@ -118,18 +119,18 @@ type diffFile struct {
 
 type diffFileChange struct {
 	Field string `json:"field"`
-	A     string `json:"a"`
-	B     string `json:"b"`
+	A     text   `json:"a"`
+	B     text   `json:"b"`
 }
 
 type diffProblem struct {
-	Side    compare.Only   `json:"side"`
-	Problem kbuild.Problem `json:"problem"`
+	Side    compare.Only `json:"side"`
+	Problem problemDoc   `json:"problem"`
 }
 
 type diffPackage struct {
-	A       string          `json:"a"`
-	B       string          `json:"b"`
+	A       text            `json:"a"`
+	B       text            `json:"b"`
 	Verdict compare.Verdict `json:"verdict"`
 }
 
@@ -138,7 +139,7 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 	n := &c.Count
 	doc := diffDoc{
 		Schema: DiffSchema, Verdict: c.Verdict, ManifestLevel: c.ManifestLevel,
-		A: diffSide(c.A), B: diffSide(c.B),
+		A: newDiffSide(&c.A), B: newDiffSide(&c.B),
 		Modules: diffModules{
 			Verdict: c.ModulesVerdict, A: n.A, B: n.B, Identical: n.Identical, Signature: n.Signature,
 			Compress: n.Compression, SigComp: n.SignatureAndCompression, Different: n.Different,
@@ -148,26 +149,30 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 		Files:    diffFiles{Compared: c.FilesCompared, Equal: c.FilesEqual, List: make([]diffFile, len(c.Files))},
 		Packages: make([]diffPackage, len(c.Packages)),
 		Problems: make([]diffProblem, len(c.Problems)),
-		Notes:    append([]string{}, c.Notes...),
+		Notes:    texts(c.Notes),
 	}
 	for i := range c.Modules {
 		m := &c.Modules[i]
 		doc.Modules.List[i] = diffModule{
-			m.Name, m.Verdict, m.Only, m.Signature, m.Compression, m.Moved, m.PosA, m.PosB, m.TwinA, m.TwinB,
+			text(m.Name), m.Verdict, m.Only, m.Signature, m.Compression, m.Moved, m.PosA, m.PosB, text(m.TwinA), text(m.TwinB),
 			moduleFileDoc(m.A), moduleFileDoc(m.B),
 		}
 	}
 	for i, f := range c.Files {
-		doc.Files.List[i] = diffFile{Name: f.Name, Area: f.Area, Only: f.Only, Moved: f.Moved}
+		doc.Files.List[i] = diffFile{Name: text(f.Name), Area: f.Area, Only: f.Only, Moved: f.Moved}
 		for _, ch := range f.Changes {
-			doc.Files.List[i].Changes = append(doc.Files.List[i].Changes, diffFileChange(ch))
+			doc.Files.List[i].Changes = append(doc.Files.List[i].Changes, diffFileChange{ch.Field, text(ch.A), text(ch.B)})
 		}
 	}
 	for i, p := range c.Problems {
-		doc.Problems[i] = diffProblem(p)
+		doc.Problems[i] = diffProblem{p.Side, newProblemDoc(p.Problem)}
 	}
 	for i, p := range c.Packages {
-		doc.Packages[i] = diffPackage(p)
+		doc.Packages[i] = diffPackage{text(p.A), text(p.B), p.Verdict}
+	}
+	if len(c.Packages) > 0 {
+		equal := c.MembersEqual()
+		doc.MembersEqual = &equal
 	}
 	if r := c.Root; r != nil {
 		doc.Root = &diffRoot{r.Verdict, rootDoc{r.SchemeA, r.A.Levels, r.A.Hash}, rootDoc{r.SchemeB, r.B.Levels, r.B.Hash}}
@@ -178,11 +183,15 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 	return writeJSON(w, doc)
 }
 
+func newDiffSide(s *compare.Side) diffSide {
+	return diffSide{texts(s.Paths), s.Kind, text(s.Release), text(s.Arch)}
+}
+
 func moduleFileDoc(f *compare.ModuleFile) *diffModuleFile {
 	if f == nil {
 		return nil
 	}
-	d := &diffModuleFile{f.Path, f.Stored, f.Compression, f.Trailer, "", f.Problem}
+	d := &diffModuleFile{text(f.Path), f.Stored, f.Compression, text(f.Trailer), "", text(f.Problem)}
 	if f.Problem == "" {
 		d.Payload = f.Payload.String()
 	}
@@ -196,5 +205,5 @@ func newImageDoc(c *compare.Comparison, i *kbuild.Image, d hashset.ImageDigest) 
 	case i == nil:
 		return nil
 	}
-	return &imageDoc{i.Path, i.Form.String(), "sha256 " + i.Digest.String()}
+	return &imageDoc{text(i.Path), i.Form.String(), "sha256 " + i.Digest.String()}
 }

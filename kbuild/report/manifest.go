@@ -35,7 +35,9 @@ type manifestModule struct {
 }
 
 // ManifestJSON writes the content of a manifest as JSON.
-func ManifestJSON(w io.Writer, m *hashset.Manifest) error {
+func ManifestJSON(w io.Writer, m *hashset.Manifest) error { return writeJSON(w, newManifestDoc(m)) }
+
+func newManifestDoc(m *hashset.Manifest) manifestDoc {
 	doc := manifestDoc{
 		Schema: ManifestSchema, Release: m.Release, Arch: m.Arch, Digest: "sha256", Image: m.Image, Hashset: m.Scheme,
 		Modules: make([]manifestModule, len(m.Entries)),
@@ -49,5 +51,5 @@ func ManifestJSON(w io.Writer, m *hashset.Manifest) error {
 	for i, e := range m.Entries {
 		doc.Modules[i] = manifestModule{i, e.Name, e.Digest}
 	}
-	return writeJSON(w, doc)
+	return doc
 }

@@ -7,6 +7,12 @@
 // escaped, so that a name can neither forge a line nor control a terminal. JSON
 // carries a schema name and version; fields are added within a version, never
 // changed or removed.
+//
+// JSON strings are Unicode, names of files are bytes. Every string from the
+// input is therefore written with two escapes of its own, beside those of JSON: a
+// byte that is not part of valid UTF-8 as \xHH with two lower-case hex digits, and
+// a backslash as two. So the name of the bytes 61 ff is "a\\xff" in the JSON
+// text, no two names are written alike, and undoing both escapes gives the bytes.
 package report
 
 import (
@@ -18,6 +24,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/modhash/modhash/kbuild"
 )
 
 // Style of text.
@@ -104,6 +112,56 @@ func plural(n int, one string) string {
 		return "1 " + one
 	}
 	return count(n) + " " + one + "s"
+}
+
+// text is a string from the input, in JSON as the package comment says.
+type text string
+
+// MarshalText implements [encoding.TextMarshaler]. The result is valid UTF-8.
+func (t text) MarshalText() ([]byte, error) {
+	out := make([]byte, 0, len(t))
+	for i := 0; i < len(t); {
+		r, n := utf8.DecodeRuneInString(string(t[i:]))
+		switch {
+		case r == utf8.RuneError && n == 1:
+			out = fmt.Appendf(out, `\x%02x`, t[i])
+		case r == '\\':
+			out = append(out, `\\`...)
+		default:
+			out = append(out, t[i:i+n]...)
+		}
+		i += n
+	}
+	return out, nil
+}
+
+// texts is a list of them, never nil.
+func texts(s []string) []text {
+	out := make([]text, len(s))
+	for i, v := range s {
+		out[i] = text(v)
+	}
+	return out
+}
+
+// problemDoc is a problem of a build.
+type problemDoc struct {
+	Kind   kbuild.ProblemKind `json:"kind"`
+	Name   text               `json:"name,omitempty"`
+	Detail text               `json:"detail,omitempty"`
+	Hint   string             `json:"hint,omitempty"`
+	Note   bool               `json:"note,omitempty"`
+}
+
+func newProblemDoc(p kbuild.Problem) problemDoc {
+	return problemDoc{p.Kind, text(p.Name), text(p.Detail), p.Kind.Hint(), p.Note}
+}
+
+// writeJSONLine writes a value on one line.
+func writeJSONLine(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -4,13 +4,17 @@ package report
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode"
 
 	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/compare"
 	"github.com/modhash/modhash/kbuild/verify"
 )
@@ -49,6 +53,115 @@ func FuzzSafe(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"":             `""`,
+		"kernel/ünï":   `"kernel/ünï"`,
+		"a\xff":        `"a\\xff"`,
+		"a\xfe":        `"a\\xfe"`,
+		`a\xff`:        `"a\\\\xff"`,
+		"a\ufffd":      `"a\ufffd"`,
+		"\xe2\x82":     `"\\xe2\\x82"`,
+		"\xed\xa0\x80": `"\\xed\\xa0\\x80"`, // a surrogate, not UTF-8
+		"a\nb\x00<":    `"a\nb\u0000<"`,
+	} {
+		var b bytes.Buffer
+		if err := writeJSON(&b, text(in)); err != nil {
+			t.Fatal(err)
+		}
+		// encoding/json may write U+FFFD either way.
+		if got := strings.ReplaceAll(strings.TrimSpace(b.String()), "\ufffd", `\ufffd`); got != want {
+			t.Errorf("%q is written %s, want %s", in, got, want)
+		}
+	}
+}
+
+// unescape undoes what [text] does, the slow way.
+func unescape(s string) string {
+	var out []byte
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '\\':
+			out = append(out, s[i])
+		case s[i+1] == '\\':
+			out = append(out, '\\')
+			i++
+		default:
+			b, err := hex.DecodeString(s[i+2 : i+4])
+			if err != nil {
+				panic(err)
+			}
+			out = append(out, b...)
+			i += 3
+		}
+	}
+	return string(out)
+}
+
+// FuzzText: whatever the bytes, they come back.
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"", "a\xff", `a\xff`, `\\`, "\ufffd", "\xf0\x9f\x98", "\x00\n\"<"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var b bytes.Buffer
+		if err := writeJSON(&b, text(s)); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if unescape(got) != s {
+			t.Fatalf("%q is written %s and read %q", s, b.Bytes(), unescape(got))
+		}
+	})
+}
+
+// TestNamesStayDifferent: wherever a string of the input can be in a report, two
+// that differ in a byte that is no UTF-8 make two reports.
+func TestNamesStayDifferent(t *testing.T) {
+	diff := func(s string) *compare.Comparison {
+		p := kbuild.Problem{Kind: kbuild.Unlisted, Name: s, Detail: s}
+		f := &compare.ModuleFile{Path: s, Trailer: s, Problem: s}
+		return &compare.Comparison{
+			A: compare.Side{Paths: []string{s}, Release: s, Arch: s}, B: compare.Side{Paths: []string{s}},
+			Modules:  []compare.Module{{Name: s, TwinA: s, TwinB: s, A: f, B: f}},
+			Image:    &compare.ImagePair{A: &kbuild.Image{Path: s}},
+			Files:    []compare.File{{Name: s, Changes: []compare.Change{{Field: "link", A: s, B: s}}}},
+			Packages: []compare.Package{{A: s, B: s}},
+			Problems: []compare.SideProblem{{Side: compare.OnlyA, Problem: p}},
+			Notes:    []string{s},
+		}
+	}
+	result := func(s string) *verify.Result {
+		return &verify.Result{
+			Manifest: manifest(), Census: []verify.TrailerCount{{Name: s, Count: 1}},
+			Findings: []verify.Finding{{Kind: verify.Extra, Name: s, Detail: s}},
+			Notes:    []kbuild.Problem{{Kind: kbuild.OutOfTree, Name: s, Detail: s}},
+		}
+	}
+	for name, tt := range map[string]struct {
+		strings int // that hold s
+		write   func(w io.Writer, s string) error
+	}{
+		"diff":   {22, func(w io.Writer, s string) error { return DiffJSON(w, diff(s)) }},
+		"verify": {6, func(w io.Writer, s string) error { return VerifyJSON(w, result(s), s) }},
+	} {
+		var a, b bytes.Buffer
+		if err := errors.Join(tt.write(&a, "x\xfe"), tt.write(&b, "x\xff")); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(a.String(), "\ufffd") || strings.Contains(a.String(), `\ufffd`) {
+			t.Errorf("%s: something is lost:\n%s", name, a.String())
+		}
+		na, nb := strings.Count(a.String(), `x\\xfe`), strings.Count(b.String(), `x\\xff`)
+		if na != tt.strings || nb != tt.strings {
+			t.Errorf("%s: %d and %d strings, want %d:\n%s", name, na, nb, tt.strings, a.String())
+		}
+	}
 }
 
 func TestCount(t *testing.T) {

@@ -120,7 +120,7 @@ func rootWords(r *verify.Result) string {
 	case verify.RootNone:
 		return "the manifest has none"
 	}
-	return "not recomputed: not all modules are there"
+	return "not recomputed: " + r.RootReason
 }
 
 func imageState(r *verify.Result) string {
@@ -178,6 +178,9 @@ func (p *page) findings(r *verify.Result) {
 			}
 			return Safe(f.Name) + ": " + Safe(f.Detail)
 		})
+		if hint := group[0].Kind.Hint(); hint != "" && !group[0].Accepted {
+			p.line("  hint: %s", hint)
+		}
 	}
 }
 
@@ -191,11 +194,11 @@ type verifyDoc struct {
 	ImageChecked bool             `json:"image_checked"`
 	Trailers     []trailerDoc     `json:"trailers"`
 	Findings     []findingDoc     `json:"findings"`
-	Notes        []kbuild.Problem `json:"notes"`
+	Notes        []problemDoc     `json:"notes"`
 }
 
 type verifyManifest struct {
-	Path    string              `json:"path"`
+	Path    text                `json:"path"`
 	Release string              `json:"release"`
 	Arch    string              `json:"arch"`
 	Modules int                 `json:"modules"`
@@ -204,14 +207,15 @@ type verifyManifest struct {
 }
 
 type trailerDoc struct {
-	Name  string `json:"name"`
-	Count int    `json:"count"`
+	Name  text `json:"name"`
+	Count int  `json:"count"`
 }
 
 type findingDoc struct {
 	Kind     verify.Kind `json:"kind"`
-	Name     string      `json:"name,omitempty"`
-	Detail   string      `json:"detail,omitempty"`
+	Name     text        `json:"name,omitempty"`
+	Detail   text        `json:"detail,omitempty"`
+	Hint     string      `json:"hint,omitempty"`
 	Accepted bool        `json:"accepted,omitempty"`
 }
 
@@ -220,16 +224,19 @@ func VerifyJSON(w io.Writer, r *verify.Result, manifest string) error {
 	m := r.Manifest
 	doc := verifyDoc{
 		Schema: VerifySchema, Verdict: VerdictOf(r),
-		Manifest: verifyManifest{manifest, m.Release, m.Arch, len(m.Entries), m.Scheme, m.Image},
+		Manifest: verifyManifest{text(manifest), m.Release, m.Arch, len(m.Entries), m.Scheme, m.Image},
 		Equal:    r.Equal, Given: r.Given, Root: r.Root, ImageChecked: r.ImageChecked,
 		Trailers: make([]trailerDoc, len(r.Census)), Findings: make([]findingDoc, len(r.Findings)),
-		Notes: append([]kbuild.Problem{}, r.Notes...),
+		Notes: make([]problemDoc, len(r.Notes)),
 	}
 	for i, t := range r.Census {
-		doc.Trailers[i] = trailerDoc(t)
+		doc.Trailers[i] = trailerDoc{text(t.Name), t.Count}
 	}
 	for i, f := range r.Findings {
-		doc.Findings[i] = findingDoc(f)
+		doc.Findings[i] = findingDoc{f.Kind, text(f.Name), text(f.Detail), f.Kind.Hint(), f.Accepted}
+	}
+	for i, n := range r.Notes {
+		doc.Notes[i] = newProblemDoc(n)
 	}
 	return writeJSON(w, doc)
 }

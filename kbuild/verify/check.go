@@ -9,6 +9,7 @@ import (
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/modsig"
 	"github.com/modhash/modhash/modsig/trailer"
 )
 
@@ -97,17 +98,54 @@ func (c *checker) whole() {
 	}
 	c.r.Root = RootUnknown
 	root, ok := c.sum.Root()
+	c.r.RootReason = c.whyNoRoot(ok)
 	switch {
 	case c.absent > 0 && c.o.Partial:
 		c.find(Partial, "", "%d of %d modules were not given: the root may admit any module in their place", c.absent, len(c.m.Entries))
 	case !ok || c.absent > 0:
-		c.find(Root, "", "not recomputed, because not all modules could be read")
+		c.find(Root, "", "not recomputed: %s", c.r.RootReason)
 	case root != c.m.Root:
 		c.r.Root = RootDiffers
 		c.find(Root, "", "the modules make %d %s, the manifest has %d %s", root.Levels, root.Hash, c.m.Root.Levels, c.m.Root.Hash)
 	default:
 		c.r.Root = RootMatches
 	}
+}
+
+// whyNoRoot says what keeps the root from being recomputed, or from being that of
+// the manifest's modules; "" if nothing does. ok: the build's own could be computed.
+func (c *checker) whyNoRoot(ok bool) string {
+	corrupt, missing, absent := 0, c.absent, "missing"
+	if c.o.Partial {
+		absent = "not given"
+	}
+	for _, s := range c.sum.Sums[:c.sum.Listed] {
+		if s.Problem != nil && s.Problem.Kind == kbuild.Corrupt {
+			corrupt++
+		}
+	}
+	for _, p := range c.sum.Problems {
+		// What the manifest does not list is not among the absent.
+		if p.Kind == kbuild.Missing && !c.reported[p.Name] {
+			missing++
+		}
+	}
+	var why []string
+	for _, n := range []struct {
+		count int
+		what  string
+	}{{missing, absent}, {corrupt, "corrupt"}} {
+		switch {
+		case n.count == 1:
+			why = append(why, "1 module is "+n.what)
+		case n.count > 1:
+			why = append(why, fmt.Sprintf("%d modules are %s", n.count, n.what))
+		}
+	}
+	if len(why) == 0 && !ok {
+		why = append(why, "modules.order lists a module twice")
+	}
+	return strings.Join(why, " and ")
 }
 
 func (c *checker) image() {
@@ -174,8 +212,17 @@ func (c *checker) hasRequired(s *kbuild.Sum) bool {
 	case "any":
 		return proof || signed
 	default:
-		return signed && s.Signer.Hex() == strings.TrimPrefix(r, "signature:")
+		return signed && isSigner(s.Signer, strings.TrimPrefix(r, signatureBy))
 	}
+}
+
+// isSigner compares a signer with the digits of a key id or serial number.
+func isSigner(s *modsig.Signer, id string) bool {
+	have, want := s.Hex(), strings.ToLower(id)
+	if s.KeyID == nil { // a number
+		have, want = strings.TrimLeft(have, "0"), strings.TrimLeft(want, "0")
+	}
+	return have == want
 }
 
 // problems takes over what reading the build found.

@@ -34,12 +34,72 @@ const (
 	SelfConsistent Kind = "self-consistent" // the manifest lies inside what it describes
 )
 
+// own are the kinds of this package: what they mean in few words, and what the
+// reader can do, if there is something. Missing means the same as kbuild's.
+var own = [...]struct {
+	kind        Kind
+	means, hint string
+}{
+	{Changed, "the payload is another one than stated", "modhash diff, with the build that the manifest was made of, tells what changed"},
+	{Missing, "a stated or listed module is not there", kbuild.Missing.Hint()},
+	{Extra, "a module is not in the manifest", "remove it if it is not of the build; a manifest made of all packages lists all modules"},
+	{Moved, "a module is at another line of modules.order", "take modules.order as the build wrote it: the line is part of the module's leaf"},
+	{OtherRelease, "the build is of another release than the manifest", "take the manifest of this very build"},
+	{OtherArch, "the build is for another machine than the manifest", "take the manifest of this very build"},
+	{Root, "the modules make another root, or it cannot be computed", ""}, // follows from others
+	{Image, "the kernel image is another one, or not there", "give the package of the image too, or name the image with --image"},
+	{Trailer, "a module does not end as --require-trailer demands", "sign the module, or require what it ends in"},
+	{Partial, "modules were not given, which the root admits", "give all modules, or accept it with --accept partial"},
+	{SelfConsistent, "the manifest comes out of what it describes", "get the manifest from somebody else, or accept it with --accept self-consistent"},
+}
+
+// Kinds returns all kinds, those of this package first.
+func Kinds() []Kind {
+	var out []Kind
+	for i := range own {
+		out = append(out, own[i].kind)
+	}
+	for _, k := range kbuild.Kinds() {
+		if !slices.Contains(out, Kind(k)) {
+			out = append(out, Kind(k))
+		}
+	}
+	return out
+}
+
+// Meaning says in few words what a finding of this kind is.
+func (k Kind) Meaning() string {
+	for i := range own {
+		if own[i].kind == k {
+			return own[i].means
+		}
+	}
+	return kbuild.ProblemKind(k).Meaning()
+}
+
+// Hint says what the user can do about a finding of this kind; "" if there is no
+// general advice.
+func (k Kind) Hint() string {
+	for i := range own {
+		if own[i].kind == k {
+			return own[i].hint
+		}
+	}
+	return kbuild.ProblemKind(k).Hint()
+}
+
 // acceptable are the kinds that a user can accept: they say that something was
 // not checked, or not as it should be stored, not that a check failed.
-var acceptable = []Kind{
-	Partial, SelfConsistent,
-	Kind(kbuild.OutOfTree), Kind(kbuild.NoOrder), Kind(kbuild.Mislabelled), Kind(kbuild.BadName), Kind(kbuild.NotRegular),
-}
+var acceptable = func() []Kind {
+	ks := []Kind{
+		Partial, SelfConsistent,
+		Kind(kbuild.OutOfTree), Kind(kbuild.NoOrder), Kind(kbuild.Mislabelled), Kind(kbuild.NotRegular),
+	}
+	for _, k := range kbuild.PackageKinds() {
+		ks = append(ks, Kind(k))
+	}
+	return ks
+}()
 
 // Acceptable returns the kinds that [Options.Accept] may name.
 func Acceptable() []string {
@@ -77,8 +137,9 @@ type Options struct {
 	// SelfConsistent: the manifest was taken out of the build itself.
 	SelfConsistent bool
 	// RequireTrailer demands that every in-tree module ends in "none", "proof",
-	// "signature", "any" of these two, or "signature:ID" with the hex digits of
-	// a serial number or key id. "" demands nothing.
+	// "signature", "any" of these two, or "signature:ID" with the hex digits, in
+	// either case, of a whole key id or serial number; leading zeros of a serial
+	// number do not matter. "" demands nothing.
 	RequireTrailer string
 	Accept         []string // kinds of findings that are accepted
 	Progress       kbuild.Progress
@@ -93,14 +154,36 @@ func (o *Options) CheckOptions() error {
 	}
 	switch r := o.RequireTrailer; {
 	case r == "", r == "none", r == "proof", r == "signature", r == "any":
-	case strings.HasPrefix(r, "signature:") && isHex(r[len("signature:"):]):
+	case strings.HasPrefix(r, signatureBy):
+		return checkSigner(r[len(signatureBy):])
 	default:
 		return fmt.Errorf("trailer %q, want none, proof, signature, any, or signature: and the hex digits of a key id or serial number", r)
 	}
 	return nil
 }
 
-func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdef") == "" }
+// signatureBy is what stands before the digits in [Options].RequireTrailer.
+const signatureBy = "signature:"
+
+// minSigner is the least number of digits that tells a signer. Nobody's key id
+// is shorter; a shorter serial number can be written with leading zeros.
+const minSigner = 8
+
+// checkSigner reports an id that no trailer can have.
+func checkSigner(id string) error {
+	wrong := ""
+	switch {
+	case strings.Trim(id, "0123456789abcdefABCDEF") != "":
+		wrong = "holds something else than hex digits"
+	case len(id) < minSigner:
+		wrong = fmt.Sprintf("has %d hex digits, that is too short", len(id))
+	case len(id)%2 != 0:
+		wrong = fmt.Sprintf("has %d hex digits, an odd number", len(id))
+	default:
+		return nil
+	}
+	return fmt.Errorf("signer %q %s: a key id or serial number is an even number of hex digits, at least %d and mostly 40, whole as the line \"trailers\" of a verification shows it (a short serial number with zeros before it)", id, wrong, minSigner)
+}
 
 // TrailerCount counts the in-tree modules with one kind of trailer.
 type TrailerCount struct {
@@ -124,6 +207,8 @@ type Result struct {
 	Given    int // in-tree modules that the build holds
 	Equal    int // of those, how many are as the manifest says
 	Root     RootState
+	// RootReason says, for people, why Root is RootUnknown.
+	RootReason string
 	// ImageChecked: the image was compared with the manifest's digest, and is
 	// equal.
 	ImageChecked bool

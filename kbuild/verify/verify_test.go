@@ -4,6 +4,7 @@ package verify
 
 import (
 	"context"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,24 +12,61 @@ import (
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/modsig"
 	"github.com/modhash/modhash/testdata/gen/sample"
 )
 
 func TestCheckOptions(t *testing.T) {
 	for _, good := range []Options{
 		{}, {RequireTrailer: "none"}, {RequireTrailer: "proof"}, {RequireTrailer: "any"}, {RequireTrailer: "signature"},
-		{RequireTrailer: "signature:00ff"}, {Accept: Acceptable()},
+		{RequireTrailer: "signature:000000ff"}, {RequireTrailer: "signature:375FF50AAFD53aa9"}, {Accept: Acceptable()},
 	} {
 		if err := good.CheckOptions(); err != nil {
 			t.Errorf("%+v: %v", good, err)
 		}
 	}
 	for _, bad := range []Options{
-		{RequireTrailer: "some"}, {RequireTrailer: "signature:"}, {RequireTrailer: "signature:FF"}, {RequireTrailer: "signature:xyz"},
+		{RequireTrailer: "some"}, {RequireTrailer: "signature:"}, {RequireTrailer: "signature:FF"}, {RequireTrailer: "signature:375ff50aa"},
+		{RequireTrailer: "signature:37:5f:f5:0a"}, {RequireTrailer: "signature:0x375ff50a"}, {RequireTrailer: "Signature:375ff50a"},
 		{Accept: []string{"changed"}}, {Accept: []string{"partial", "root"}}, {Accept: []string{"shadow"}}, {Accept: []string{""}},
 	} {
 		if err := bad.CheckOptions(); err == nil {
 			t.Errorf("%+v: no error", bad)
+		}
+	}
+}
+
+// TestKinds: each kind is listed once and explained, and comes with advice where
+// there is some.
+func TestKinds(t *testing.T) {
+	seen := map[Kind]bool{}
+	for _, k := range Kinds() {
+		if seen[k] || k.Meaning() == "" || (k.Hint() == "") != (k == Root || k == "unsupported") {
+			t.Errorf("%s (seen %v): %q, hint %q", k, seen[k], k.Meaning(), k.Hint())
+		}
+		seen[k] = true
+	}
+	for _, a := range Acceptable() {
+		if !seen[Kind(a)] {
+			t.Errorf("%s can be accepted and is no kind", a)
+		}
+	}
+}
+
+func TestIsSigner(t *testing.T) {
+	serial := &modsig.Signer{Serial: big.NewInt(0x1ff)}
+	key := &modsig.Signer{KeyID: []byte{0x00, 0xAB, 0xCD, 0xEF}}
+	for _, tt := range []struct {
+		s    *modsig.Signer
+		id   string
+		want bool
+	}{
+		{serial, "000001ff", true}, {serial, "000001FF", true}, {serial, "000001fe", false}, {serial, "00000000", false},
+		{&modsig.Signer{Serial: new(big.Int)}, "00000000", true},
+		{key, "00abcdef", true}, {key, "00ABCDEF", true}, {key, "0000abcdef", false}, {key, "abcdef", false},
+	} {
+		if got := isSigner(tt.s, tt.id); got != tt.want {
+			t.Errorf("%v is %s: %v", tt.s, tt.id, got)
 		}
 	}
 }
