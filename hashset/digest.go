@@ -83,9 +83,19 @@ func NewHasher(s Scheme, pos uint32) *Hasher {
 	return h
 }
 
+// NewLeafHasher returns a Hasher that computes the leaf of [Merkle] only, in half
+// of the time; the payload's digest is zero.
+func NewLeafHasher(pos uint32) *Hasher {
+	h := &Hasher{leaf: sha256.New()}
+	h.Reset(pos)
+	return h
+}
+
 // Reset makes the Hasher ready for another payload, at position pos.
 func (h *Hasher) Reset(pos uint32) {
-	h.payload.Reset()
+	if h.payload != nil {
+		h.payload.Reset()
+	}
 	if h.leaf != nil {
 		h.leaf.Reset()
 		var head [5]byte
@@ -101,8 +111,11 @@ const hashChunk = 16 << 10
 
 // Write adds payload bytes. It never fails.
 func (h *Hasher) Write(p []byte) (int, error) {
-	if h.leaf == nil {
+	switch {
+	case h.leaf == nil:
 		return h.payload.Write(p)
+	case h.payload == nil:
+		return h.leaf.Write(p)
 	}
 	n := len(p)
 	for len(p) > 0 {
@@ -117,7 +130,9 @@ func (h *Hasher) Write(p []byte) (int, error) {
 // Sum returns the digest of what was written and, for [Merkle], the leaf; for
 // other schemes the leaf is zero. The Hasher can be written to afterwards.
 func (h *Hasher) Sum() (payload, leaf Digest) {
-	h.payload.Sum(payload[:0])
+	if h.payload != nil {
+		h.payload.Sum(payload[:0])
+	}
 	if h.leaf != nil {
 		h.leaf.Sum(leaf[:0])
 	}

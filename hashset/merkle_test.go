@@ -217,3 +217,20 @@ func TestParseDigest(t *testing.T) {
 		}
 	}
 }
+
+// TestLeafHasher: the leaf alone is the leaf that comes with the digest.
+func TestLeafHasher(t *testing.T) {
+	alone := NewLeafHasher(7)
+	for _, pos := range []uint32{0, 1, 1 << 31} {
+		both := NewHasher(Merkle, pos)
+		alone.Reset(pos)
+		for range 3 {
+			both.Write([]byte("some bytes"))
+			alone.Write([]byte("some bytes"))
+		}
+		_, want := both.Sum()
+		if payload, leaf := alone.Sum(); leaf != want || payload != (Digest{}) {
+			t.Errorf("position %d: %s, %s", pos, payload, leaf)
+		}
+	}
+}

@@ -97,24 +97,43 @@ func (s *Summary) ImageDigest() hashset.ImageDigest {
 // Root computes the hashset's root. ok is false if a listed module has no
 // digest, or a position is taken by none.
 func (s *Summary) Root() (root hashset.Root, ok bool) {
-	digests := make([]hashset.Digest, s.Listed)
-	for i := range digests {
-		m := &s.Sums[i]
-		if m.Problem != nil || m.Pos != i {
-			return hashset.Root{}, false
-		}
-		digests[i] = m.Payload
-		if s.Scheme == hashset.Merkle {
-			digests[i] = m.Leaf
-		}
+	if !s.complete() {
+		return hashset.Root{}, false
 	}
 	switch s.Scheme {
 	case hashset.Merkle:
-		return hashset.NewTree(digests).Root(), true
+		return s.Tree().Root(), true
 	case hashset.Flat:
-		return hashset.FlatRoot(digests), true
+		return hashset.FlatRoot(s.digests()), true
 	}
 	return hashset.Root{}, true
+}
+
+// Tree returns the tree of a Merkle hashset whose root is known.
+func (s *Summary) Tree() *hashset.Tree {
+	leaves := make([]hashset.Digest, s.Listed)
+	for i := range leaves {
+		leaves[i] = s.Sums[i].Leaf
+	}
+	return hashset.NewTree(leaves)
+}
+
+func (s *Summary) digests() []hashset.Digest {
+	out := make([]hashset.Digest, s.Listed)
+	for i := range out {
+		out[i] = s.Sums[i].Payload
+	}
+	return out
+}
+
+// complete reports whether every position has a module with a digest.
+func (s *Summary) complete() bool {
+	for i := range s.Sums[:s.Listed] {
+		if m := &s.Sums[i]; m.Problem != nil || m.Pos != i {
+			return false
+		}
+	}
+	return true
 }
 
 // IncompleteError is what [Summary.Manifest] returns for a build of which no

@@ -31,6 +31,11 @@ type Sum struct {
 	Stacked       bool
 	Signer        *modsig.Signer // of a PKCS#7 trailer that can be read
 	TrailerName   string         // as [kmod.Module.TrailerName] says it
+	// Proof is that of a Merkle trailer; nil if there is none or it is none.
+	Proof *hashset.Proof
+	// Claimed is the root that Proof leads to, taking its position for the
+	// module's; for Merkle only.
+	Claimed hashset.Root
 	Info          kmod.Info
 	// InfoErr says why Info is not complete: the payload is not the ELF file of
 	// a module.
@@ -56,7 +61,7 @@ func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progre
 	start := func() *worker {
 		return &worker{
 			op:   kmod.NewOpener(&kmod.Options{MaxSize: b.opt.MaxModule, TempDir: b.opt.TempDir, Budget: budget}),
-			leaf: hashset.NewHasher(scheme, 0), plain: hashset.NewHasher(hashset.Flat, 0),
+			leaf: hashset.NewHasher(scheme, 0), plain: hashset.NewHasher(hashset.Flat, 0), scheme: scheme,
 		}
 	}
 	free := func(w *worker) { w.op.Close() } // read only
@@ -82,9 +87,10 @@ func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progre
 
 // worker holds what is reused from module to module.
 type worker struct {
-	op    *kmod.Opener
-	leaf  *hashset.Hasher // for listed modules
-	plain *hashset.Hasher // for others, which have no position
+	op     *kmod.Opener
+	scheme hashset.Scheme
+	leaf   *hashset.Hasher // for listed modules
+	plain  *hashset.Hasher // for others, which have no position
 }
 
 func (w *worker) sum(s *Sum) error {
@@ -128,6 +134,24 @@ func (w *worker) sum(s *Sum) error {
 		return err
 	}
 	s.Payload, s.Leaf = hash.Sum()
+	return w.proof(s, m)
+}
+
+// proof reads the proof and follows it.
+func (w *worker) proof(s *Sum, m *kmod.Module) error {
+	var err error
+	if s.Proof, err = m.Proof(); s.Proof == nil || w.scheme != hashset.Merkle {
+		return err
+	}
+	leaf := s.Leaf
+	if int64(s.Proof.Pos) != int64(s.Pos) {
+		h := hashset.NewLeafHasher(s.Proof.Pos)
+		if err := m.WritePayload(h); err != nil {
+			return err
+		}
+		_, leaf = h.Sum()
+	}
+	s.Claimed = s.Proof.Root(leaf)
 	return nil
 }
 

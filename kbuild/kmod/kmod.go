@@ -259,18 +259,9 @@ type Info struct {
 // Info reads the ELF header and the vermagic. A payload without either is a
 // [*FormatError].
 func (m *Module) Info() (Info, error) {
-	f, err := m.elf.Parse(m.src, m.Trailer.Payload)
+	info, b, err := m.modinfoSection()
 	if err != nil {
-		return Info{}, format(err)
-	}
-	info := Info{Arch: Arch(f)}
-	s := f.Section(".modinfo")
-	if s == nil {
-		return info, &FormatError{errors.New("no .modinfo section: not a kernel module")}
-	}
-	b, err := f.Data(s, maxModinfo)
-	if err != nil {
-		return info, format(fmt.Errorf("section .modinfo: %w", err))
+		return info, err
 	}
 	release, _, _ := bytes.Cut(modinfo(b, "vermagic"), []byte(" "))
 	if len(release) == 0 {
@@ -281,6 +272,34 @@ func (m *Module) Info() (Info, error) {
 	}
 	info.Release = string(release)
 	return info, nil
+}
+
+// Relocatable reports whether the payload is a relocatable ELF file, as modules
+// are; a linked kernel is not. What is no ELF file is a [*FormatError].
+func (m *Module) Relocatable() (bool, error) {
+	f, err := m.elf.Parse(m.src, m.Trailer.Payload)
+	if err != nil {
+		return false, format(err)
+	}
+	return f.Type == 1, nil // ET_REL
+}
+
+// modinfoSection reads the ELF header and the section .modinfo.
+func (m *Module) modinfoSection() (Info, []byte, error) {
+	f, err := m.elf.Parse(m.src, m.Trailer.Payload)
+	if err != nil {
+		return Info{}, nil, format(err)
+	}
+	info := Info{Arch: Arch(f)}
+	s := f.Section(".modinfo")
+	if s == nil {
+		return info, nil, &FormatError{errors.New("no .modinfo section: not a kernel module")}
+	}
+	b, err := f.Data(s, maxModinfo)
+	if err != nil {
+		return info, nil, format(fmt.Errorf("section .modinfo: %w", err))
+	}
+	return info, b, nil
 }
 
 // modinfo returns the first value of a key, as the kernel's get_modinfo does:

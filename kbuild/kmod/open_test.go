@@ -4,7 +4,9 @@ package kmod
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -189,5 +191,57 @@ func TestSuffix(t *testing.T) {
 		if got := Suffix(c); got != "" {
 			t.Errorf("%v: %q, want none", c, got)
 		}
+	}
+}
+
+// TestLayers peels stacked trailers, outermost first, and stops at what is none.
+func TestLayers(t *testing.T) {
+	k := key(t)
+	plain := ko.Module{Name: "m"}.Bytes()
+	proof := bytes.Repeat([]byte{7}, 36)
+	proven := trailer.Append(bytes.Clone(plain), proof, trailer.Merkle)
+	twice := k.Sign(k.Sign(proven))
+	marked := k.Sign([]byte(string(plain) + trailer.Marker))
+	many := bytes.Clone(plain)
+	for range MaxLayers + 5 {
+		many = trailer.Append(many, proof, trailer.Merkle)
+	}
+	op := opener(t, nil)
+	for name, tt := range map[string]struct {
+		file   []byte
+		layers string // first letter of state and type of each
+	}{
+		"none": {plain, ""}, "one": {proven, "v3"}, "three": {twice, "v2v2v3"}, "a marker below": {marked, "v2m0"},
+		"junk": {append(bytes.Clone(twice), 'x'), "j0"}, "legacy": {legacyTrailer(plain, trailer.X509), "v1"},
+		"more than are peeled": {many, strings.Repeat("v3", MaxLayers)},
+	} {
+		m := mustOpen(t, op, tt.file)
+		layers, err := m.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, l := range layers {
+			got += fmt.Sprintf("%c%d", l.State.String()[0], l.Block.Type*trailer.Type(min(l.State&trailer.Valid, 1)))
+			if l.State == trailer.Valid && int(l.Block.SigLen) != len(l.Signature) {
+				t.Errorf("%s: %d bytes of signature, want %d", name, len(l.Signature), l.Block.SigLen)
+			}
+		}
+		if got != tt.layers {
+			t.Errorf("%s: %s, want %s", name, got, tt.layers)
+		}
+		if name == "three" && !bytes.Equal(layers[2].Signature, proof) {
+			t.Errorf("proof: %x", layers[2].Signature)
+		}
+	}
+}
+
+// TestModinfo lists the entries as they stand in the file.
+func TestModinfo(t *testing.T) {
+	m := mustOpen(t, opener(t, nil), ko.Module{Name: "m", Modinfo: []string{"author=nobody", "alias=*", "alias=b"}}.Bytes())
+	got, err := m.Modinfo()
+	want := "license=GPL|depends=|intree=Y|name=m|author=nobody|alias=*|alias=b|vermagic=6.12.0-sample SMP preempt mod_unload "
+	if err != nil || strings.Join(got, "|") != want {
+		t.Errorf("%v, %q", err, got)
 	}
 }
