@@ -14,8 +14,10 @@ const module = "github.com/modhash/modhash/"
 // of one height do not know each other.
 var level = map[string]int{
 	"modsig/trailer":           0,
+	"modsig/certlist":          0,
 	"hashset":                  1,
 	"modsig":                   1,
+	"kbuild/outfile":           1,
 	"kbuild/internal/pool":     2,
 	"kbuild/internal/codec/xz": 2,
 	"kbuild/internal/codec":    3,
@@ -23,10 +25,15 @@ var level = map[string]int{
 	"kbuild/internal/spool":    3,
 	"kbuild/kmod":              4,
 	"kbuild/image":             4,
+	"kbuild/kconfig":           4,
 	"kbuild/pkgfile":           4,
 	"kbuild":                   5,
+	"kbuild/rewrite":           5,
 	"kbuild/compare":           6,
 	"kbuild/verify":            6,
+	"kbuild/prove":             6,
+	"kbuild/lint":              6,
+	"kbuild/inspect":           6,
 	"kbuild/report":            7,
 	"cmd/modhash":              8,
 }
@@ -35,9 +42,11 @@ var level = map[string]int{
 var external = map[string][]string{
 	"github.com/klauspost/compress":  {"kbuild/internal/codec"},
 	"github.com/ulikunitz/xz":        {"kbuild/internal/codec"},
+	"github.com/pierrec/lz4/v4":      {"kbuild/internal/codec"},
 	"github.com/spf13/cobra":         {"cmd/"},
 	"github.com/spf13/pflag":         {"cmd/"},
 	"golang.org/x/crypto/cryptobyte": {"modsig"},
+	"filippo.io/mldsa":               {"modsig"},
 	"golang.org/x/term":              {"cmd/"},
 	"golang.org/x/sync":              {"cmd/", "kbuild"},
 	"golang.org/x/sys":               {"cmd/", "kbuild"},

@@ -28,5 +28,5 @@ func mainCode() int {
 	defer stop()
 	// After the first signal everything is cleaned up; a second one kills.
 	context.AfterFunc(ctx, stop)
-	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	return run(ctx, byName(os.Args), os.Stdin, os.Stdout, os.Stderr)
 }

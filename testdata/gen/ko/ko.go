@@ -23,8 +23,11 @@ type Module struct {
 	NoMagic bool     // leave the vermagic out
 }
 
-// Section header types of the gABI.
+// File and section header types of the gABI.
 const (
+	relocatable = 1
+	executable  = 2
+
 	progbits = 1
 	strtab   = 3
 )
@@ -38,6 +41,17 @@ type section struct {
 
 // Bytes returns the ELF file.
 func (m Module) Bytes() []byte {
+	m = m.defaults()
+	return m.elf(relocatable, []section{
+		{},
+		{".text", progbits, 6, m.Text},
+		{".rodata.str1.1", progbits, 0x32, []byte("6%s: loaded\n\x00" + m.Name + "\x00")},
+		{".modinfo", progbits, 2, m.modinfo()},
+		{".gnu.linkonce.this_module", progbits, 3, append(append(make([]byte, 24), m.Name...), make([]byte, 232)...)},
+	})
+}
+
+func (m Module) defaults() Module {
 	if m.Release == "" {
 		m.Release = "6.12.0-sample"
 	}
@@ -50,13 +64,23 @@ func (m Module) Bytes() []byte {
 	if m.Text == nil {
 		m.Text = Code(m.Name, 200+len(m.Name)*37)
 	}
-	return m.elf([]section{
+	return m
+}
+
+// Vmlinux returns an ELF file with the sections of a linked kernel that modhash
+// reads: code, the banner with the release, and .module_hashes with the given
+// content, which is left out if it is nil.
+func (m Module) Vmlinux(hashes []byte) []byte {
+	m = m.defaults()
+	secs := []section{
 		{},
 		{".text", progbits, 6, m.Text},
-		{".rodata.str1.1", progbits, 0x32, []byte("6%s: loaded\n\x00" + m.Name + "\x00")},
-		{".modinfo", progbits, 2, m.modinfo()},
-		{".gnu.linkonce.this_module", progbits, 3, append(append(make([]byte, 24), m.Name...), make([]byte, 232)...)},
-	})
+		{".rodata", progbits, 2, []byte("Linux version " + m.Release + " (modhash@sample) (gcc, ld) #1 SMP\n\x00")},
+	}
+	if hashes != nil {
+		secs = append(secs, section{".module_hashes", progbits, 2, hashes})
+	}
+	return m.elf(executable, append(secs, section{".data", progbits, 3, Code("data", 640)}))
 }
 
 func (m Module) modinfo() []byte {
@@ -88,7 +112,7 @@ func Code(seed string, n int) []byte {
 	return b
 }
 
-func (m Module) elf(secs []section) []byte {
+func (m Module) elf(typ uint16, secs []section) []byte {
 	var order binary.AppendByteOrder = binary.LittleEndian
 	if m.Big {
 		order = binary.BigEndian
@@ -129,7 +153,7 @@ func (m Module) elf(secs []section) []byte {
 		data = 2
 	}
 	w.raw(0x7f, 'E', 'L', 'F', class, data, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	w.u16(1) // ET_REL
+	w.u16(typ)
 	w.u16(m.Machine)
 	w.u32(1)
 	w.word(0)

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sample makes the built-in sample builds: three small kernels as they
-// are installed, of which modhash can show what it does. Nothing in them is
-// meant to run, and they are the same bytes wherever they are made.
+// Package sample makes the built-in sample builds: small kernels on which modhash
+// can show what it does. Nothing in them is meant to run, and they are the same
+// bytes wherever they are made.
 //
 //	a   plain modules, signed with throw-away key a
 //	b   the same modules, compressed with xz, signed with throw-away key b
 //	c   as a, but the code of one module differs by one byte
+//	d   as a, but not signed
+//	tree   the build tree that d was installed from, with a vmlinux whose
+//	       .module_hashes still holds zeros
 package sample
 
 import (
@@ -20,7 +23,7 @@ import (
 	"github.com/modhash/modhash/testdata/keys"
 )
 
-// Release of all three builds.
+// Release of all builds.
 const Release = "6.12.0-sample"
 
 // Changed is the module that differs in build c.
@@ -48,7 +51,7 @@ func changed(b []byte) []byte {
 	return b
 }
 
-// Write makes the folders a, b and c in dir, which is made if need be.
+// Write makes the folders in dir, which is made if need be.
 func Write(dir string) error {
 	ka, err := ko.ParseKey(keys.AKey, keys.ACert)
 	if err != nil {
@@ -68,6 +71,7 @@ func Write(dir string) error {
 		{"a", "", ka, image, false},
 		{"b", ".xz", kb, pe.Sign(image, []byte("no real signature")), false},
 		{"c", "", ka, image, true},
+		{"d", "", nil, image, false},
 	}
 	for _, b := range builds {
 		files := map[string][]byte{"vmlinuz": b.image}
@@ -76,7 +80,10 @@ func Write(dir string) error {
 			if b.edit && name == Changed {
 				p = changed(p)
 			}
-			files[name+b.suffix] = ko.Compress(b.key.Sign(p), b.suffix)
+			if b.key != nil {
+				p = b.key.Sign(p)
+			}
+			files[name+b.suffix] = ko.Compress(p, b.suffix)
 		}
 		for name, data := range indexes() {
 			files[name] = data
@@ -85,7 +92,26 @@ func Write(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return writeAll(filepath.Join(dir, "tree"), tree(image))
+}
+
+// tree is the build tree.
+func tree(image []byte) map[string][]byte {
+	files := map[string][]byte{
+		"include/config/kernel.release": []byte(Release + "\n"),
+		"include/config/auto.conf":      []byte("CONFIG_X86=y\nCONFIG_MODULES=y\n"),
+		"arch/x86/boot/bzImage":         image,
+		"vmlinux":                       ko.Module{Release: Release, Text: ko.Code("vmlinux", 9000)}.Vmlinux(make([]byte, 36)),
+		"modules.builtin":               indexes()["modules.builtin"],
+	}
+	var order strings.Builder
+	for _, name := range Modules {
+		built := strings.TrimPrefix(name, "kernel/")
+		files[built] = Payload(name)
+		fmt.Fprintf(&order, "%s.o\n", strings.TrimSuffix(built, ".ko"))
+	}
+	files["modules.order"] = []byte(order.String())
+	return files
 }
 
 // indexes are the other files of a modules folder.
