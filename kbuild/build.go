@@ -31,8 +31,11 @@ type Options struct {
 	OrderName string
 	// Image names the kernel image: the path of a member, or else of a file.
 	// "": it is looked for.
-	Image   string
-	NoImage bool // do not look for an image, nor read one
+	Image string
+	// ImageBeside: an Image from outside of the sources does not stand for the
+	// build's own one, if there is one, and may be another.
+	ImageBeside bool
+	NoImage     bool // do not look for an image, nor read one
 	// AllFiles lists every file of a directory, with all metadata, instead of
 	// those of the build, of which only name and type are read otherwise;
 	// a build tree is never listed whole.

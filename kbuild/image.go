@@ -59,16 +59,26 @@ func (b *Build) Image() (*Image, error) {
 		// One from outside may not take the place of another one in the build.
 		own, err := b.ownImage()
 		var several *ImagesError
-		if errors.As(err, &several) {
+		switch {
+		case errors.As(err, &several):
 			return img, nil // that is why one was named
+		case err != nil:
+			return nil, err
+		case own == nil:
+			return img, nil
+		case b.opt.ImageBeside:
+			return own, nil
+		case own.Digest != img.Digest:
+			return nil, &ImagesError{[]string{own.Path, img.Path}}
 		}
-		if err == nil && own != nil && own.Digest != img.Digest {
-			err = &ImagesError{[]string{own.Path, img.Path}}
-		}
-		return img, err
+		return img, nil
 	}
 	return b.ownImage()
 }
+
+// NamedImage is the image that Options.Image names, whatever else the build
+// holds.
+func (b *Build) NamedImage() (*Image, error) { return b.namedImage(b.opt.Image) }
 
 // ownImage looks for the image in the sources.
 func (b *Build) ownImage() (*Image, error) {

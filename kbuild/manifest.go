@@ -96,11 +96,15 @@ func (s *Summary) ImageDigest() hashset.ImageDigest {
 
 // Root computes the hashset's root. ok is false if a listed module has no
 // digest, or a position is taken by none.
-func (s *Summary) Root() (root hashset.Root, ok bool) {
-	if !s.complete() {
+func (s *Summary) Root() (root hashset.Root, ok bool) { return s.RootOf(s.Scheme) }
+
+// RootOf computes the root of a hashset of another scheme. That of a Merkle
+// hashset takes leaves, which there are if the summary was made for it.
+func (s *Summary) RootOf(scheme hashset.Scheme) (root hashset.Root, ok bool) {
+	if !s.complete() || scheme == hashset.Merkle && s.Scheme != hashset.Merkle {
 		return hashset.Root{}, false
 	}
-	switch s.Scheme {
+	switch scheme {
 	case hashset.Merkle:
 		return s.Tree().Root(), true
 	case hashset.Flat:

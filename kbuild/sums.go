@@ -36,7 +36,7 @@ type Sum struct {
 	// Claimed is the root that Proof leads to, taking its position for the
 	// module's; for Merkle only.
 	Claimed hashset.Root
-	Info          kmod.Info
+	Info    kmod.Info
 	// InfoErr says why Info is not complete: the payload is not the ELF file of
 	// a module.
 	InfoErr error
@@ -153,6 +153,22 @@ func (w *worker) proof(s *Sum, m *kmod.Module) error {
 	}
 	s.Claimed = s.Proof.Root(leaf)
 	return nil
+}
+
+// SectionNames opens the module once more and returns the names of its sections.
+func (s *Sum) SectionNames() ([]string, error) {
+	c, err := s.File.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close() // read only
+	op := kmod.NewOpener(&kmod.Options{MaxSize: s.Decoded})
+	defer op.Close() // read only
+	m, err := op.Open(c, c.Size())
+	if err != nil {
+		return nil, err
+	}
+	return m.SectionNames()
 }
 
 // Problems returns what is wrong with a module that was read; none for one that

@@ -48,12 +48,13 @@ func TestScripts(t *testing.T) {
 			return os.CopyFS(filepath.Join(env.WorkDir, "sample"), os.DirFS(dir))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":    scriptCode,
-			"notmp":   scriptNoTemp,
-			"replace": scriptReplace,
-			"verdict": scriptVerdict,
-			"mutate":  scriptMutate,
-			"tarball": scriptTarball,
+			"code":      scriptCode,
+			"notmp":     scriptNoTemp,
+			"replace":   scriptReplace,
+			"overwrite": scriptOverwrite,
+			"verdict":   scriptVerdict,
+			"mutate":    scriptMutate,
+			"tarball":   scriptTarball,
 		},
 	})
 }
@@ -101,6 +102,24 @@ func scriptReplace(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%q is not in %s", old, args[0])
 	}
 	ts.Check(os.WriteFile(path, bytes.ReplaceAll(data, []byte(old), []byte(unescape.Replace(args[2]))), 0o666))
+}
+
+// scriptOverwrite is "overwrite FILE OLD NEW": the bytes of the file OLD, which
+// FILE holds, become those of the file NEW, which has as many.
+func scriptOverwrite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: overwrite file old new")
+	}
+	var data [3][]byte
+	for i, name := range args {
+		var err error
+		data[i], err = os.ReadFile(ts.MkAbs(name))
+		ts.Check(err)
+	}
+	if bytes.Count(data[0], data[1]) != 1 || len(data[1]) != len(data[2]) {
+		ts.Fatalf("%s is not once in %s, or not as long as %s", args[1], args[0], args[2])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Replace(data[0], data[1], data[2], 1), 0o666))
 }
 
 // scriptVerdict is "verdict TEXT": the first line of standard output starts so.

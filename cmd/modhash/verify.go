@@ -15,6 +15,7 @@ import (
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/image"
 	"github.com/modhash/modhash/kbuild/report"
 	"github.com/modhash/modhash/kbuild/verify"
 )
@@ -28,7 +29,18 @@ The manifest is the first argument, or given with --manifest. Without one, a
 modhash.manifest in the modules folder is used; what lies inside the build that
 it describes proves little, so the verdict is then self-consistent.
 
-Out-of-tree modules are not in a manifest. They are listed as findings; --accept
+With --image the build is checked against a kernel image, with or without a
+manifest: the image's hashset admits every in-tree module (its proof leads to the
+root, or its digest is in the flat list) and, since the root is recomputed from all
+modules, nothing else; and no certificate is built in that --keys does not name.
+What is wrong is said: an image into which the hashset was never written, another
+build, proofs missing or of another depth, signatures in their place, modules
+added or removed, stripped after they were hashed.
+
+Without manifest and image, the proofs of the modules are compared with one
+another, and the odd ones named: that is self-consistent at best.
+
+Out-of-tree modules are not in a hashset. They are listed as findings; --accept
 out-of-tree accepts that they are not checked.
 
 With --partial, BUILD holds some of the modules only. The others are not missing
@@ -58,13 +70,17 @@ type verifyFlags struct {
 	format   string
 	all      bool
 	opt      verify.Options
+
+	keys      []string
+	systemMap string
+	maxImage  int64
 }
 
 func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	cmd := &cobra.Command{
 		Use:         "verify [OPTION]... [MANIFEST] BUILD...",
-		Short:       "check a build against a manifest",
+		Short:       "check a build against a manifest or a kernel image",
 		Long:        verifyLong + kindsHelp() + "\n" + jsonNames,
 		Example:     verifyExample,
 		Annotations: map[string]string{exitAnnotation: commonExit},
@@ -74,6 +90,9 @@ func (a *app) verify() *cobra.Command {
 	fl.StringVar(&f.manifest, "manifest", "", "the manifest `FILE`, \"-\" for standard input; all arguments are then of the build")
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.all, "all", false, "list every finding in the text, however many there are")
+	fl.StringSliceVar(&f.keys, "keys", nil, "the certificates that may be built into the image: `FILES`, PEM or DER, or folders of them")
+	fl.StringVar(&f.systemMap, "system-map", "", "System.map `FILE` of the image, if it has no symbols")
+	fl.Int64Var(&f.maxImage, "max-image", image.DefaultLimit/mib, "refuse an image that decompresses to more than `MIB` MiB")
 	fl.BoolVar(&f.opt.Partial, "partial", false, "the build holds some of the modules only")
 	fl.StringVar(&f.opt.RequireTrailer, "require-trailer", "", "every in-tree module must end in `WHAT`: none, proof, signature, any (of the two), or signature:HEX with a key id or serial number")
 	fl.StringSliceVar(&f.opt.Accept, "accept", nil, "accept findings of these `KINDS`: "+strings.Join(verify.Acceptable(), ", "))
@@ -94,6 +113,10 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 	o, err := f.build.options(ctx)
 	if err != nil {
 		return err
+	}
+	o.ImageBeside = true
+	if f.build.image == "" && (len(f.keys) > 0 || f.systemMap != "") {
+		return usageError("--keys and --system-map go with --image")
 	}
 	name, paths := f.manifest, args
 	if name == "" && len(args) > 0 && (isManifest(args[0]) || len(args) > 1 && isPipe(args[0])) {
@@ -117,28 +140,39 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		return err
 	}
 	defer b.Close() // read only
-	if m == nil {
-		if m, name, err = ownManifest(b); err != nil {
+	against := verify.Against{Manifest: m}
+	if f.build.image != "" {
+		k, err := a.openKernel(ctx, f, b, o)
+		if err != nil {
+			return err
+		}
+		defer k.Image.Close() // what it was decoded into
+		against.Kernel = k
+	} else if m == nil {
+		if against.Manifest, name, err = ownManifest(b); err != nil {
 			return err
 		}
 		f.opt.SelfConsistent = true
 	}
-	if len(m.Entries) == 0 && m.Image.State != hashset.ImageSHA256 {
+	if m := against.Manifest; m != nil && len(m.Entries) == 0 && m.Image.State != hashset.ImageSHA256 {
 		return errors.New("the manifest states neither a module nor an image: there is nothing to check")
 	}
-	return a.finishVerify(ctx, f, m, name, b)
+	return a.finishVerify(ctx, f, against, name, b)
 }
 
-func (a *app) finishVerify(ctx context.Context, f *verifyFlags, m *hashset.Manifest, name string, b *kbuild.Build) error {
+func (a *app) finishVerify(ctx context.Context, f *verifyFlags, against verify.Against, name string, b *kbuild.Build) error {
 	meter := a.meter()
 	f.opt.Progress = meter.progress()
-	r, err := verify.Manifest(ctx, m, b, &f.opt)
+	r, err := verify.Build(ctx, b, against, &f.opt)
 	meter.close()
-	if err != nil {
+	switch {
+	case errors.Is(err, verify.ErrNothing):
+		return withHint(fmt.Errorf("%w, and there is no %s in the modules folder", err, manifestName),
+			"give the manifest first: modhash verify MANIFEST %s", filepath.Base(b.Sources()[0].Path()))
+	case err != nil:
 		return hintFor(err)
-	}
-	if f.opt.Partial && r.Given == 0 && !r.ImageChecked {
-		return errors.New("the build holds none of the modules that the manifest lists: nothing was checked")
+	case r.Given == 0 && !r.ImageChecked && (f.opt.Partial || against.Kernel != nil):
+		return errors.New("the build holds none of the modules: nothing was checked")
 	}
 	style := a.style()
 	style.All = f.all
@@ -261,12 +295,11 @@ func liesIn(file string, dirs []string) bool {
 // manifestName is how a manifest beside the modules is called.
 const manifestName = "modhash.manifest"
 
-// ownManifest finds the manifest that the build itself holds.
+// ownManifest finds the manifest that the build itself holds, if it does.
 func ownManifest(b *kbuild.Build) (*hashset.Manifest, string, error) {
 	f := b.FindInFolder(manifestName)
 	if f == nil {
-		return nil, "", withHint(errors.New("no manifest given, and no "+manifestName+" in the modules folder"),
-			"give the manifest first: modhash verify MANIFEST %s", filepath.Base(b.Sources()[0].Path()))
+		return nil, "", nil
 	}
 	c, err := f.Open()
 	if err != nil {

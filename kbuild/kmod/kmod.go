@@ -284,6 +284,19 @@ func (m *Module) Relocatable() (bool, error) {
 	return f.Type == 1, nil // ET_REL
 }
 
+// SectionNames returns the names of the sections of the ELF file.
+func (m *Module) SectionNames() ([]string, error) {
+	f, err := m.elf.Parse(m.src, m.Trailer.Payload)
+	if err != nil {
+		return nil, format(err)
+	}
+	names := make([]string, len(f.Sections))
+	for i := range f.Sections {
+		names[i] = f.Sections[i].Name
+	}
+	return names, nil
+}
+
 // modinfoSection reads the ELF header and the section .modinfo.
 func (m *Module) modinfoSection() (Info, []byte, error) {
 	f, err := m.elf.Parse(m.src, m.Trailer.Payload)

@@ -24,8 +24,8 @@ type inspectDoc struct {
 	Kind     string       `json:"kind"` // module, image, package, folder, manifest, sidecar
 	Size     int64        `json:"size,omitempty"`
 	Module   *moduleDoc   `json:"module,omitempty"`
-	Image    *kernelDoc    `json:"image,omitempty"`
-	Build    *sourceDoc    `json:"build,omitempty"`
+	Image    *kernelDoc   `json:"image,omitempty"`
+	Build    *sourceDoc   `json:"build,omitempty"`
 	Manifest *manifestDoc `json:"manifest,omitempty"`
 	Sidecar  *proofDoc    `json:"sidecar,omitempty"`
 }
@@ -49,7 +49,7 @@ type layerDoc struct {
 	Fault  text       `json:"fault,omitempty"`
 	Signer *signerDoc `json:"signer,omitempty"`
 	Proof  *proofDoc  `json:"proof,omitempty"`
-	Root   *merkleDoc   `json:"root,omitempty"`
+	Root   *merkleDoc `json:"root,omitempty"`
 }
 
 type signerDoc struct {
@@ -96,7 +96,7 @@ type imageLayerDoc struct {
 
 type imageHashsetDoc struct {
 	Hashset     hashset.Scheme   `json:"hashset,omitempty"`
-	Root        *merkleDoc         `json:"root,omitempty"`
+	Root        *merkleDoc       `json:"root,omitempty"`
 	Digests     []hashset.Digest `json:"digests,omitempty"`
 	Placeholder bool             `json:"placeholder"`
 	Fault       string           `json:"fault,omitempty"`

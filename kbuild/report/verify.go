@@ -48,11 +48,22 @@ func Verify(w io.Writer, r *verify.Result, manifest string, s Style) error {
 	p := &page{style: s}
 	verdict := VerdictOf(r)
 	p.line("%s: %s", s.paint(verifyTone(verdict), verdict), verifySummary(r, verdict))
-	m := r.Manifest
-	p.line("  manifest  %s (%s, %s, %s)", Safe(manifest), m.Release, m.Arch, plural(len(m.Entries), "module"))
-	p.line("  modules   %s of %s are as stated", count(r.Equal), count(len(m.Entries)))
-	p.line("  root      %s", rootWords(r))
-	p.line("  image     %s", imageState(r))
+	if m := r.Manifest; m != nil {
+		p.line("  manifest  %s (%s, %s, %s)", Safe(manifest), m.Release, m.Arch, plural(len(m.Entries), "module"))
+		p.line("  modules   %s of %s are as stated", count(r.Equal), count(len(m.Entries)))
+		p.line("  root      %s", rootWords(r))
+		p.line("  image     %s", imageState(r))
+	}
+	if k := r.Kernel; k != nil {
+		p.line("  kernel    %s", Safe(k.Path))
+		p.line("  hashset   %s", kernelHashset(k))
+		p.line("  admits    %s of %s", count(k.Admitted), plural(r.Given, "module"))
+		p.line("  trusts    %s, %s not named", plural(k.Certificates, "certificate"), count(k.Foreign))
+	}
+	if x := r.Proofs; x != nil {
+		p.line("  proofs    %s of %s lead to root %d %s", count(x.Agree), count(r.Given), x.Root.Levels, x.Root.Hash)
+		p.line("  root      %s", rootWords(r))
+	}
 	p.line("  trailers  %s", census(r))
 	p.findings(r)
 	for _, n := range r.Notes {
@@ -67,13 +78,15 @@ func verifySummary(r *verify.Result, verdict string) string {
 	case "NOT verified":
 		parts = append(parts, findingWords(r))
 	case "partial":
-		parts = append(parts, fmt.Sprintf("%s of %s modules are as stated; the root may admit modules that were not given", count(r.Equal), count(len(r.Manifest.Entries))))
+		parts = append(parts, checkedWords(r)...)
+		parts = append(parts, "the root may admit modules that were not given")
 	default:
-		parts = append(parts, fmt.Sprintf("all %s are as stated", plural(len(r.Manifest.Entries), "module")))
-		if r.ImageChecked {
-			parts = append(parts, "the kernel image too")
-		}
-		if verdict == "self-consistent" {
+		parts = append(parts, checkedWords(r)...)
+		switch {
+		case verdict != "self-consistent":
+		case r.Proofs != nil:
+			parts = append(parts, "but nothing tells that it is the right root")
+		default:
 			parts = append(parts, "but by a manifest that comes out of the build itself")
 		}
 		for _, f := range r.Findings {
@@ -83,10 +96,55 @@ func verifySummary(r *verify.Result, verdict string) string {
 			}
 		}
 	}
-	if r.Manifest.Image.State == hashset.ImageNotCovered {
+	if r.Manifest != nil && r.Manifest.Image.State == hashset.ImageNotCovered {
 		parts = append(parts, "kernel image NOT verified")
 	}
 	return strings.Join(parts, "; ")
+}
+
+// checkedWords says what was checked and found right.
+func checkedWords(r *verify.Result) (parts []string) {
+	if m := r.Manifest; m != nil {
+		all := fmt.Sprintf("all %s are as stated", plural(len(m.Entries), "module"))
+		if r.Equal < len(m.Entries) {
+			all = fmt.Sprintf("%s of %s modules are as stated", count(r.Equal), count(len(m.Entries)))
+		}
+		parts = append(parts, all)
+		if r.ImageChecked {
+			parts = append(parts, "the kernel image too")
+		}
+	}
+	if k := r.Kernel; k != nil && k.Section != nil {
+		words := fmt.Sprintf("the kernel admits all %s", plural(r.Given, "module"))
+		if k.Root == verify.RootMatches {
+			words += " and nothing else by hash"
+		}
+		parts = append(parts, words)
+	}
+	if x := r.Proofs; x != nil {
+		parts = append(parts, fmt.Sprintf("the proofs of all %s lead to one root", plural(x.Agree, "module")))
+	}
+	return parts
+}
+
+// kernelHashset says what a kernel's hashset is, and whether it is that of the
+// modules.
+func kernelHashset(k *verify.KernelResult) string {
+	s := k.Section
+	if s == nil {
+		return "none, or none that can be read"
+	}
+	words := fmt.Sprintf("Merkle root %d %s", s.Root.Levels, s.Root.Hash)
+	if s.Scheme == hashset.Flat {
+		words = fmt.Sprintf("flat list of %s, root %s", plural(len(s.Digests), "digest"), s.Root.Hash)
+	}
+	switch k.Root {
+	case verify.RootMatches:
+		return words + ", recomputed from the modules"
+	case verify.RootDiffers:
+		return words + ", NOT that of the modules"
+	}
+	return words + ", not recomputed"
 }
 
 // findingWords counts the findings by kind, in their order.
@@ -102,7 +160,7 @@ func findingWords(r *verify.Result) string {
 	var w []string
 	for _, k := range kinds {
 		switch k {
-		case verify.Root, verify.OtherArch, verify.OtherRelease, verify.Image, verify.Partial, verify.SelfConsistent, verify.Kind(kbuild.NoOrder):
+		case verify.Root, verify.OtherArch, verify.OtherRelease, verify.Image, verify.Partial, verify.SelfConsistent, verify.Hashset, verify.NoHashset, verify.Kind(kbuild.NoOrder):
 			w = append(w, string(k))
 		default:
 			w = append(w, count(counts[k])+" "+string(k))
@@ -114,6 +172,9 @@ func findingWords(r *verify.Result) string {
 func rootWords(r *verify.Result) string {
 	switch r.Root {
 	case verify.RootMatches:
+		if r.Manifest == nil {
+			return "recomputed from the modules, the same"
+		}
 		return fmt.Sprintf("recomputed from the modules, as stated (%s)", r.Manifest.Scheme)
 	case verify.RootDiffers:
 		return "recomputed from the modules, DIFFERS"
@@ -187,11 +248,13 @@ func (p *page) findings(r *verify.Result) {
 type verifyDoc struct {
 	Schema       string           `json:"schema"`
 	Verdict      string           `json:"verdict"`
-	Manifest     verifyManifest   `json:"manifest"`
+	Manifest     *verifyManifest  `json:"manifest,omitempty"`
 	Equal        int              `json:"modules_equal"`
 	Given        int              `json:"modules_given"`
 	Root         verify.RootState `json:"root"`
 	ImageChecked bool             `json:"image_checked"`
+	Kernel       *verifyKernel    `json:"kernel,omitempty"`
+	Proofs       *verifyProofs    `json:"proofs,omitempty"`
 	Trailers     []trailerDoc     `json:"trailers"`
 	Findings     []findingDoc     `json:"findings"`
 	Notes        []problemDoc     `json:"notes"`
@@ -204,6 +267,20 @@ type verifyManifest struct {
 	Modules int                 `json:"modules"`
 	Hashset hashset.Scheme      `json:"hashset"`
 	Image   hashset.ImageDigest `json:"image"`
+}
+
+type verifyKernel struct {
+	Path         text             `json:"path"`
+	Hashset      hashset.Scheme   `json:"hashset,omitempty"`
+	Root         verify.RootState `json:"root"`
+	Admitted     int              `json:"modules_admitted"`
+	Certificates int              `json:"certificates"`
+	Foreign      int              `json:"certificates_not_named"`
+}
+
+type verifyProofs struct {
+	Root  merkleDoc `json:"root"`
+	Agree int       `json:"modules_agree"`
 }
 
 type trailerDoc struct {
@@ -221,13 +298,23 @@ type findingDoc struct {
 
 // VerifyJSON writes a verification as JSON, complete.
 func VerifyJSON(w io.Writer, r *verify.Result, manifest string) error {
-	m := r.Manifest
 	doc := verifyDoc{
 		Schema: VerifySchema, Verdict: VerdictOf(r),
-		Manifest: verifyManifest{text(manifest), m.Release, m.Arch, len(m.Entries), m.Scheme, m.Image},
-		Equal:    r.Equal, Given: r.Given, Root: r.Root, ImageChecked: r.ImageChecked,
+		Equal: r.Equal, Given: r.Given, Root: r.Root, ImageChecked: r.ImageChecked,
 		Trailers: make([]trailerDoc, len(r.Census)), Findings: make([]findingDoc, len(r.Findings)),
 		Notes: make([]problemDoc, len(r.Notes)),
+	}
+	if m := r.Manifest; m != nil {
+		doc.Manifest = &verifyManifest{text(manifest), m.Release, m.Arch, len(m.Entries), m.Scheme, m.Image}
+	}
+	if k := r.Kernel; k != nil {
+		doc.Kernel = &verifyKernel{Path: text(k.Path), Root: k.Root, Admitted: k.Admitted, Certificates: k.Certificates, Foreign: k.Foreign}
+		if k.Section != nil {
+			doc.Kernel.Hashset = k.Section.Scheme
+		}
+	}
+	if x := r.Proofs; x != nil {
+		doc.Proofs = &verifyProofs{merkleDoc{x.Root.Levels, x.Root.Hash}, x.Agree}
 	}
 	for i, t := range r.Census {
 		doc.Trailers[i] = trailerDoc{text(t.Name), t.Count}

@@ -8,12 +8,15 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/image"
+	"github.com/modhash/modhash/modsig/certlist"
 )
 
 // Kind says what a finding is. The kinds of [kbuild.ProblemKind] are kinds of
@@ -31,7 +34,12 @@ const (
 	Image          Kind = "image"           // the kernel image differs or is absent
 	Trailer        Kind = "trailer"         // not the trailer that was required
 	Partial        Kind = "partial"         // modules were not given
-	SelfConsistent Kind = "self-consistent" // the manifest lies inside what it describes
+	SelfConsistent Kind = "self-consistent" // nothing from outside of the build was given to check it against
+
+	Hashset     Kind = "hashset"     // the kernel's hashset is not that of the modules
+	NoHashset   Kind = "no-hashset"  // the kernel has none, or it cannot be found
+	Proof       Kind = "proof"       // a module that the kernel's hashset does not admit
+	Certificate Kind = "certificate" // built into the kernel, and not named
 )
 
 // own are the kinds of this package: what they mean in few words, and what the
@@ -50,7 +58,11 @@ var own = [...]struct {
 	{Image, "the kernel image is another one, or not there", "give the package of the image too, or name the image with --image"},
 	{Trailer, "a module does not end as --require-trailer demands", "sign the module, or require what it ends in"},
 	{Partial, "modules were not given, which the root admits", "give all modules, or accept it with --accept partial"},
-	{SelfConsistent, "the manifest comes out of what it describes", "get the manifest from somebody else, or accept it with --accept self-consistent"},
+	{SelfConsistent, "nothing from outside of the build says what it should be", "get the manifest from somebody else, or accept it with --accept self-consistent"},
+	{Hashset, "the kernel's hashset is not that of the modules", "take the image and the modules of one build; modhash inspect tells what is in the image"},
+	{NoHashset, "the kernel has no hashset, or it cannot be found", "give the image of a kernel with module hashes; --system-map for a flat one; or --accept no-hashset if the manifest is check enough"},
+	{Proof, "the kernel's hashset does not admit a module", "install the modules again from the build of this image; modhash prove --append puts proofs on modules"},
+	{Certificate, "a certificate is built into the kernel that --keys does not name", "name it with --keys if modules signed by its key may be loaded; else build the kernel without it"},
 }
 
 // Kinds returns all kinds, those of this package first.
@@ -92,7 +104,7 @@ func (k Kind) Hint() string {
 // not checked, or not as it should be stored, not that a check failed.
 var acceptable = func() []Kind {
 	ks := []Kind{
-		Partial, SelfConsistent,
+		Partial, SelfConsistent, NoHashset,
 		Kind(kbuild.OutOfTree), Kind(kbuild.NoOrder), Kind(kbuild.Mislabelled), Kind(kbuild.NotRegular),
 	}
 	for _, k := range kbuild.PackageKinds() {
@@ -201,11 +213,27 @@ const (
 	RootNone    RootState = "none"           // the manifest has no hashset
 )
 
+// Against is what a build is checked against. If nothing is set, the proofs that
+// its modules carry are compared with one another.
+type Against struct {
+	Manifest *hashset.Manifest
+	Kernel   *Kernel
+}
+
+// Kernel is a kernel image, and what it may trust beside its hashset.
+type Kernel struct {
+	Image  *image.Image
+	Path   string // for messages
+	Digest hashset.Digest
+	// Keys are the certificates that may be built into the image.
+	Keys []certlist.Certificate
+}
+
 // Result of a verification.
 type Result struct {
-	Manifest *hashset.Manifest
-	Given    int // in-tree modules that the build holds
-	Equal    int // of those, how many are as the manifest says
+	Manifest *hashset.Manifest // nil if none was given
+	Given    int               // in-tree modules that the build holds
+	Equal    int               // of those, how many are as the manifest says
 	Root     RootState
 	// RootReason says, for people, why Root is RootUnknown.
 	RootReason string
@@ -213,9 +241,27 @@ type Result struct {
 	// equal.
 	ImageChecked bool
 	Image        *kbuild.Image
+	Kernel       *KernelResult  // nil if no image was given
+	Proofs       *ProofsResult  // nil unless nothing was given
 	Census       []TrailerCount // by count, then name
 	Findings     []Finding      // in a fixed order
 	Notes        []kbuild.Problem
+}
+
+// KernelResult is what was found out about a kernel image and the modules.
+type KernelResult struct {
+	Path         string
+	Section      *hashset.Section // nil: no hashset, or a malformed one
+	Admitted     int              // in-tree modules that the hashset admits
+	Root         RootState
+	Certificates int // built in and trusted
+	Foreign      int // of those, not named
+}
+
+// ProofsResult is what the proofs of a build say without anything else.
+type ProofsResult struct {
+	Root  hashset.Root // the one that most of them lead to
+	Agree int          // modules whose proof leads there
 }
 
 // Failed counts the findings that were not accepted.
@@ -234,30 +280,48 @@ func (r *Result) Has(k Kind) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Kind == k })
 }
 
-// Manifest checks a build against a manifest. A build without a modules.order
-// is given the manifest's order, and that this was so is a finding.
-func Manifest(ctx context.Context, m *hashset.Manifest, b *kbuild.Build, o *Options) (*Result, error) {
+// ErrNothing says that nothing was given to check against, and that the modules
+// carry no proofs that could be compared.
+var ErrNothing = errors.New("nothing to check the build against: neither a manifest nor an image was given, and no module carries a proof")
+
+// Build checks a build. One without a modules.order is given the manifest's
+// order, and that this was so is a finding.
+func Build(ctx context.Context, b *kbuild.Build, against Against, o *Options) (*Result, error) {
 	if o == nil {
 		o = &Options{}
 	}
 	if err := o.CheckOptions(); err != nil {
 		return nil, err
 	}
-	if !b.HasOrder {
+	m := against.Manifest
+	if !b.HasOrder && m != nil {
 		names := make([]string, len(m.Entries))
 		for i, e := range m.Entries {
 			names[i] = e.Name
 		}
 		b.SetOrder(names)
 	}
-	sum, err := b.Summarize(ctx, m.Scheme, o.Progress)
+	scheme := hashset.Merkle // has the other digests too
+	if against.Kernel == nil && m != nil {
+		scheme = m.Scheme
+	}
+	sum, err := b.Summarize(ctx, scheme, o.Progress)
 	if err != nil {
 		return nil, err
 	}
-	c := &checker{m: m, sum: sum, o: o, r: &Result{Manifest: m, Image: sum.Image}}
-	c.modules()
-	c.whole()
-	c.image()
+	c := &checker{m: m, sum: sum, o: o, r: &Result{Manifest: m, Image: sum.Image}, reported: map[string]bool{}}
+	if m != nil {
+		c.modules()
+		c.whole()
+		c.image()
+	} else {
+		c.count()
+	}
+	if against.Kernel != nil {
+		c.kernel(against.Kernel)
+	} else if m == nil && !c.proofs() {
+		return nil, ErrNothing
+	}
 	c.trailers()
 	c.problems()
 	c.finish()

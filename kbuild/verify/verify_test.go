@@ -129,7 +129,7 @@ func TestEveryByte(t *testing.T) {
 			if err := os.WriteFile(path, bad, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			r, err := Manifest(context.Background(), m, open(t, dir), nil)
+			r, err := Build(context.Background(), open(t, dir), Against{Manifest: m}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +168,7 @@ func TestFlippedSigLen(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Manifest(context.Background(), m, open(t, dir), nil)
+	r, err := Build(context.Background(), open(t, dir), Against{Manifest: m}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
