@@ -21,6 +21,8 @@ type Module struct {
 	Modinfo []string // further "key=value" lines, before the vermagic
 	Text    []byte   // section .text; default a few pseudo-random bytes made from Name
 	NoMagic bool     // leave the vermagic out
+	Symbols bool     // add a section .symtab
+	Debug   bool     // add a section .debug_info
 }
 
 // File and section header types of the gABI.
@@ -29,6 +31,7 @@ const (
 	executable  = 2
 
 	progbits = 1
+	symtab   = 2
 	strtab   = 3
 )
 
@@ -42,13 +45,20 @@ type section struct {
 // Bytes returns the ELF file.
 func (m Module) Bytes() []byte {
 	m = m.defaults()
-	return m.elf(relocatable, []section{
+	secs := []section{
 		{},
 		{".text", progbits, 6, m.Text},
 		{".rodata.str1.1", progbits, 0x32, []byte("6%s: loaded\n\x00" + m.Name + "\x00")},
 		{".modinfo", progbits, 2, m.modinfo()},
 		{".gnu.linkonce.this_module", progbits, 3, append(append(make([]byte, 24), m.Name...), make([]byte, 232)...)},
-	})
+	}
+	if m.Debug {
+		secs = append(secs, section{".debug_info", progbits, 0, Code("debug", 100)})
+	}
+	if m.Symbols {
+		secs = append(secs, section{".symtab", symtab, 0, make([]byte, 24)})
+	}
+	return m.elf(relocatable, secs)
 }
 
 func (m Module) defaults() Module {
