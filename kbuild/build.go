@@ -215,7 +215,7 @@ func (b *Build) arrange() error {
 // build itself says about the order is still not known.
 func (b *Build) SetOrder(names []string) {
 	b.problems = slices.DeleteFunc(b.problems, func(p Problem) bool {
-		return p.Kind != NoOrder && p.Kind != BadName
+		return p.Kind != NoOrder && !slices.Contains(PackageKinds(), p.Kind)
 	})
 	b.others = nil
 	b.collect(names)

@@ -207,7 +207,7 @@ func TestOrderErrors(t *testing.T) {
 	}
 	// Of two in one archive, unpacking leaves the last; that there are two is told.
 	dup := writeTar(t, "a.tar", append([]file{{name: modulesDir + "modules.order", data: "kernel/a.ko\n"}}, good...))
-	if got := told(summarize(t, nil, dup).Problems); got != "bad-name "+modulesDir+"modules.order" {
+	if got := told(summarize(t, nil, dup).Problems); got != "duplicate-name "+modulesDir+"modules.order" {
 		t.Errorf("two orders in one archive: %s", got)
 	}
 }
@@ -222,7 +222,7 @@ func TestSetOrder(t *testing.T) {
 	if len(b.Modules()) != 0 || len(b.Others()) != len(names)+2 {
 		t.Fatalf("%d modules, %d others", len(b.Modules()), len(b.Others()))
 	}
-	if got := told(b.Problems()); got != "no-order\nbad-name boot/a\n(out-of-tree updates/ext4.ko)" {
+	if got := told(b.Problems()); got != "no-order\nabsolute-name boot/a\n(out-of-tree updates/ext4.ko)" {
 		t.Errorf("before:\n%s", got)
 	}
 	for range 2 {
@@ -230,7 +230,7 @@ func TestSetOrder(t *testing.T) {
 		if len(b.Modules()) != len(names)+1 || len(b.Others()) != 2 || b.HasOrder {
 			t.Fatalf("%d modules, %d others", len(b.Modules()), len(b.Others()))
 		}
-		want := "no-order\nmissing kernel/gone.ko\nshadow updates/ext4.ko\nunlisted kernel/more.ko\nbad-name boot/a\n(out-of-tree updates/ext4.ko)"
+		want := "no-order\nmissing kernel/gone.ko\nshadow updates/ext4.ko\nunlisted kernel/more.ko\nabsolute-name boot/a\n(out-of-tree updates/ext4.ko)"
 		if got := told(b.Problems()); got != want {
 			t.Errorf("after:\n%s", got)
 		}

@@ -72,11 +72,11 @@ func TestProblems(t *testing.T) {
 		{"link to a folder", append(without(good, "ext4.ko"), file{name: at, link: ".."}), both, "missing " + ext4 + "\nnot-regular " + ext4},
 		{"folder", append(without(good, "ext4.ko"), file{name: at, typ: tar.TypeDir}), both, "missing " + ext4 + "\nnot-regular " + ext4},
 		{"named pipe", append(without(good, "ext4.ko"), file{name: at, typ: tar.TypeFifo}), tarOnly,
-			"missing " + ext4 + "\nnot-regular " + ext4 + "\nbad-name " + at},
+			"missing " + ext4 + "\nnot-regular " + ext4 + "\nspecial-file " + at},
 		{"device", append(without(good, "ext4.ko"), file{name: at, typ: tar.TypeChar}), tarOnly,
-			"missing " + ext4 + "\nnot-regular " + ext4 + "\nbad-name " + at},
+			"missing " + ext4 + "\nnot-regular " + ext4 + "\nspecial-file " + at},
 		{"hard link to nothing", append(without(good, "ext4.ko"), file{name: at, link: "nothing", typ: tar.TypeLink}), tarOnly,
-			"corrupt " + ext4 + "\nbad-name " + at},
+			"corrupt " + ext4 + "\nbad-link " + at},
 		{"hard link to a link", append(without(good, "ext4.ko"), file{name: "link", link: "/etc/passwd"}, file{name: at, link: "link", typ: tar.TypeLink}), tarOnly,
 			"missing " + ext4 + "\nnot-regular " + ext4},
 
@@ -116,11 +116,11 @@ func TestProblems(t *testing.T) {
 		{"order is a link", append(without(good, "modules.order"), file{name: modulesDir + "modules.order", link: "modules.builtin"}), both, "no-order\nnot-regular modules.order"},
 		{"bad image", add(file{name: "boot/vmlinuz-" + release, data: string(bootImage[:100])}), both, "bad-image"},
 
-		{"duplicate", add(find(good, "ext4.ko")), tarOnly, "present-twice " + ext4 + "\nbad-name " + at},
-		{"absolute", append(without(good, "ext4.ko"), file{name: "/" + at, data: string(payload(ext4))}), tarOnly, "bad-name " + at},
-		{"parent", append(without(good, "ext4.ko"), file{name: "lib/../" + at, data: string(payload(ext4))}), tarOnly, "bad-name " + at},
-		{"leads out", add(file{name: "../" + at, data: string(payload(ext4))}), tarOnly, "bad-name ../" + at},
-		{"device elsewhere", add(file{name: "dev/null", typ: tar.TypeChar}), tarOnly, "bad-name dev/null"},
+		{"duplicate", add(find(good, "ext4.ko")), tarOnly, "present-twice " + ext4 + "\nduplicate-name " + at},
+		{"absolute", append(without(good, "ext4.ko"), file{name: "/" + at, data: string(payload(ext4))}), tarOnly, "absolute-name " + at},
+		{"parent", append(without(good, "ext4.ko"), file{name: "lib/../" + at, data: string(payload(ext4))}), tarOnly, "parent-name " + at},
+		{"leads out", add(file{name: "../" + at, data: string(payload(ext4))}), tarOnly, "parent-name ../" + at},
+		{"device elsewhere", add(file{name: "dev/null", typ: tar.TypeChar}), tarOnly, "special-file dev/null"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

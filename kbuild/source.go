@@ -108,7 +108,7 @@ func (s archive) Problems() []Problem {
 				name = m.Raw
 			}
 		}
-		ps = append(ps, Problem{Kind: BadName, Name: name, Detail: fmt.Sprintf("%v, in %s", p, s.Path())})
+		ps = append(ps, Problem{Kind: ProblemKind(p.Kind), Name: name, Detail: fmt.Sprintf("%s, in %s", p.Text, s.Path())})
 	}
 	return ps
 }

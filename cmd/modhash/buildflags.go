@@ -121,7 +121,7 @@ func hintFor(err error) error {
 		return withHint(err, "name one of them with --image, or leave it out with --no-image")
 	case errors.As(err, &order):
 		return withHint(err, "take modules.order as the build wrote it; --order FILE names another one")
-	case errors.As(err, &limit):
+	case errors.As(err, &limit) && limit.Option == "MaxUnpacked":
 		return withHint(err, "--max-unpacked raises the limit")
 	case errors.Is(err, kbuild.ErrNotBuild):
 		return withHint(err, "give a directory or a package")
