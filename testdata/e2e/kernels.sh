@@ -18,6 +18,11 @@
 #                                  the same without INSTALL_MOD_STRIP
 #               build/             the build tree, less objects and tools
 #               build-stripped/    the same with its modules stripped
+#               hashes/            the kernel once more with a place for a
+#                                  hashset: vmlinux holds zeros there, and
+#                                  vmlinux.root, of which the kernel's makefile
+#                                  made bzImage, the root over build-stripped/,
+#                                  by reference.py and dd
 #
 # The kernel's own deb and pacman targets always strip modules (strip -d), so the
 # others are made with INSTALL_MOD_STRIP=1 as well: stripping changes the bytes
@@ -38,7 +43,7 @@ BUILDER=modhash-build # makepkg refuses to run as root
 JOBS=$(nproc)
 
 NEEDED=(bc binutils bison build-essential bzip2 cpio debhelper dpkg-dev fakeroot flex kmod
-	libdw-dev libelf-dev libssl-dev make makepkg openssl pacman-package-manager perl rpm
+	libdw-dev libelf-dev libssl-dev make makepkg openssl pacman-package-manager perl python3 rpm
 	rsync sbsigntool tar util-linux xz-utils zstd)
 
 # key FILE…: a short digest over strings on standard input and files.
@@ -171,7 +176,32 @@ build() {
 	while read -r module; do
 		strip --strip-debug "$result/build-stripped/${module%.o}.ko"
 	done <"$result/build/modules.order"
+	with_hashset "$result"
 	printf 'RELEASE=%s\nSOURCE=%s\n' "$RELEASE" "$(corpus_version source-6.12)" >"$result/kernel.env"
+}
+
+# with_hashset RESULT: a section .module_hashes, as the kernel series has it, in
+# the kernel that was built, filled between linking it and wrapping it.
+with_hashset() {
+	local dir=$1/hashes offset
+	mkdir "$dir"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	step "adding a place for a hashset" sh -c '
+		printf "%s\n" "const unsigned char module_hashes_root[36]" \
+			"	__attribute__((used, aligned(4), section(\".module_hashes\"))) = {};" >src/init/module_hashes.c
+		echo "obj-y += module_hashes.o" >>src/init/Makefile'
+	kmake vmlinux
+	cp "$WORK/build/vmlinux" "$dir/vmlinux"
+	sed 's/\.o$/.ko/' "$1/build-stripped/modules.order" |
+		python3 "$E2E_DIR/../vectors/hashes/reference.py" section little "$1/build-stripped" >"$dir/root"
+	offset=$(readelf -SW "$dir/vmlinux" | awk '$2 == ".module_hashes" || $3 == ".module_hashes" {
+		for (i = 1; i <= NF; i++) if ($i == ".module_hashes") print $(i + 3) }')
+	[ -n "$offset" ] || die "vmlinux has no section .module_hashes"
+	cp "$dir/root" "$WORK/root"
+	step "writing the root" dd if=root of=build/vmlinux bs=1 seek="$((16#$offset))" conv=notrunc
+	kmake bzImage
+	cp "$WORK/build/vmlinux" "$dir/vmlinux.root"
+	cp "$WORK/build/arch/x86/boot/bzImage" "$dir/bzImage"
 }
 
 # small_kernel: make what the cache lacks, and let kernels/current lead to it.

@@ -14,6 +14,8 @@
 # generate.sh  one manifest from all forms of a kernel, equal to that of
 #              independent.sh, on other machines too, and to the committed ones
 # tamper.sh    diff and verify, on equal, wrapped and tampered builds
+# images.sh    what inspect finds in kernel images
+# hashset.sh   the forms that the kernel takes a hashset in, and verify --image
 # trouble.sh   full disks and interruptions
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
@@ -30,6 +32,10 @@ set -euo pipefail
 . "$E2E_DIR/generate.sh"
 # shellcheck source-path=SCRIPTDIR source=tamper.sh
 . "$E2E_DIR/tamper.sh"
+# shellcheck source-path=SCRIPTDIR source=images.sh
+. "$E2E_DIR/images.sh"
+# shellcheck source-path=SCRIPTDIR source=hashset.sh
+. "$E2E_DIR/hashset.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
 
@@ -75,7 +81,7 @@ main() {
 	"$E2E_DIR/corpus.sh"
 	"$E2E_DIR/kernels.sh"
 	cache_open
-	need_packages "${INDEPENDENT_PACKAGES[@]}" qemu-user-static util-linux
+	need_packages "${INDEPENDENT_PACKAGES[@]}" "${IMAGES_PACKAGES[@]}" qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
 	scratch WORK
 	SPARE=$WORK/spare
@@ -90,6 +96,8 @@ main() {
 	tampered
 	tampered_xz
 	verified
+	images
+	hashsets
 	machines
 	troubled
 	check no-temporary-file-left nothing_left

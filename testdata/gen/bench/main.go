@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -76,6 +77,18 @@ func bench(runs int, only string) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	build, err := c.buildTree(plain)
+	if err != nil {
+		return 0, err
+	}
+	old, err := c.kernel("amd64-6.1", plain)
+	if err != nil {
+		return 0, err
+	}
+	latest, err := c.kernel("amd64-6.12", xz)
+	if err != nil {
+		return 0, err
+	}
 	find := func(pattern string, dirs ...string) string {
 		return "find " + strings.Join(dirs, " ") + " -type f -name '" + pattern + "' -print0 | xargs -0 -P2 "
 	}
@@ -83,6 +96,9 @@ func bench(runs int, only string) (missed int, err error) {
 		{"hash plain, flat", modhash + " generate --no-image --hashset flat " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 0.9, 0},
 		{"hash plain, Merkle", modhash + " generate --no-image " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
 		{"hash .ko.xz, Merkle", modhash + " generate --no-image " + xz, find("*.ko.xz", xz) + "-n 100 xz -dc | sha256sum", "xz -dc, 2 at once, to sha256sum", 1.4, 0},
+		{"modules-merkle-tree", "env -C " + build + " " + modhash + " modules-merkle-tree .tmp_module_hashes.c .ko", find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
+		{"read kernel image 6.1", modhash + " inspect " + old.image, old.decoder + " -dc " + old.payload, old.decoder + " -dc of its payload", 1.5, 0},
+		{"read kernel image 6.12", modhash + " inspect " + latest.image, latest.decoder + " -dc " + latest.payload, latest.decoder + " -dc of its payload", 1.5, 0},
 		{"diff of equal .ko.xz", modhash + " diff " + xz + " " + copied, find("*", xz, copied) + "-n 200 cat", "cat of both, 2 at once", 2.0, 0},
 	}
 	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
@@ -223,4 +239,67 @@ func (c *corpus) tree(role, copy string) (string, error) {
 		return "", fmt.Errorf("%s: %d folders of modules, %w", dir, len(found), err)
 	}
 	return found[0], nil
+}
+
+// buildTree makes a build tree of installed modules, once, by hard links.
+func (c *corpus) buildTree(modules string) (string, error) {
+	dir := filepath.Join(c.dir, "bench", filepath.Base(modules)+"-build")
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	tmp := dir + ".new"
+	order, err := os.ReadFile(filepath.Join(modules, "modules.order"))
+	if err != nil {
+		return "", err
+	}
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("cp", "-al", filepath.Join(modules, "kernel"), tmp).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cp -al: %w: %s", err, out)
+	}
+	lines := strings.ReplaceAll("\n"+string(order), "\nkernel/", "\n")
+	lines = strings.ReplaceAll(lines[1:], ".ko\n", ".o\n")
+	if err := os.WriteFile(filepath.Join(tmp, "modules.order"), []byte(lines), 0o644); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(tmp, dir)
+}
+
+// kernel is a kernel image with its compressed payload cut out.
+type kernel struct{ image, payload, decoder string }
+
+// kernel finds the image beside a tree of modules and cuts its payload out, as
+// the boot protocol of x86 says: in the header, setup_sects is at 0x1f1,
+// payload_offset at 0x248, payload_length at 0x24c; the payload ends in its
+// decoded size, 4 bytes.
+func (c *corpus) kernel(role, modules string) (kernel, error) {
+	root := filepath.Dir(filepath.Dir(filepath.Dir(modules)))
+	found, err := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
+	if err != nil || len(found) != 1 {
+		return kernel{}, fmt.Errorf("%s: %d kernel images, %w", root, len(found), err)
+	}
+	k := kernel{image: found[0], payload: filepath.Join(c.dir, "bench", role+".payload")}
+	b, err := os.ReadFile(k.image)
+	if err != nil {
+		return kernel{}, err
+	}
+	if len(b) < 0x250 {
+		return kernel{}, fmt.Errorf("%s: too short", k.image)
+	}
+	le := binary.LittleEndian
+	off := (int(b[0x1f1])+1)*512 + int(le.Uint32(b[0x248:]))
+	end := off + int(le.Uint32(b[0x24c:])) - 4
+	if off > end || end > len(b) {
+		return kernel{}, fmt.Errorf("%s: no payload", k.image)
+	}
+	for magic, decoder := range map[string]string{"\xfd7zXZ\x00": "xz", "\x28\xb5\x2f\xfd": "zstd", "\x02\x21\x4c\x18": "lz4", "\x1f\x8b": "gzip"} {
+		if bytes.HasPrefix(b[off:], []byte(magic)) {
+			k.decoder = decoder
+		}
+	}
+	if k.decoder == "" {
+		return kernel{}, fmt.Errorf("%s: compressed with something else", k.image)
+	}
+	return k, os.WriteFile(k.payload, b[off:end], 0o644)
 }
