@@ -44,6 +44,7 @@ type proveFlags struct {
 	append     string
 	replace    bool
 	breakLinks bool
+	noSync     bool
 	accept     []string
 }
 
@@ -61,6 +62,7 @@ func (a *app) prove() *cobra.Command {
 	fl.StringVar(&f.append, "append", "", "append the proofs to the modules in the folder `TREE`")
 	fl.BoolVar(&f.replace, "replace", false, "with --append, take away signatures and other proofs")
 	fl.BoolVar(&f.breakLinks, "break-links", false, "with --append, change modules that have other names outside of TREE (hard links), which keep the old content")
+	fl.BoolVar(&f.noSync, "no-sync", false, "with --append, do not wait for the disk: for a folder that goes into a package next")
 	fl.StringSliceVar(&f.accept, "accept", nil, "go on in spite of findings of these `KINDS`: "+join(generateAcceptable))
 	f.build.noImage = true // the image is not part of the hashset
 	f.build.registerModules(cmd)
@@ -75,8 +77,8 @@ func (a *app) runProve(ctx context.Context, f *proveFlags, args []string) error 
 	switch {
 	case len(args) == 0 && f.append == "":
 		return usageError("no build given")
-	case f.append == "" && (f.replace || f.breakLinks):
-		return usageError("--replace and --break-links go with --append")
+	case f.append == "" && (f.replace || f.breakLinks || f.noSync):
+		return usageError("--replace, --break-links and --no-sync go with --append")
 	}
 	if err := checkAccept(f.accept, generateAcceptable); err != nil {
 		return err
@@ -149,7 +151,7 @@ func (a *app) appendProofs(ctx context.Context, f *proveFlags, built *kbuild.Sum
 	defer m.close()
 	done, err := prove.Append(ctx, built, present, tree.Sources()[0], &prove.AppendOptions{
 		Replace: f.replace, Progress: m.progress(),
-		Rewrite: rewrite.Options{BreakLinks: f.breakLinks, Workers: o.EffectiveWorkers(), Open: kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir}},
+		Rewrite: rewrite.Options{BreakLinks: f.breakLinks, Unsynced: f.noSync, Workers: o.EffectiveWorkers(), Open: kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir}},
 	})
 	m.close()
 	var oe *prove.ObstaclesError

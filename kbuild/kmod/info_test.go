@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/testdata/gen/ko"
 )
 
@@ -34,8 +35,14 @@ func TestArch(t *testing.T) {
 			}
 		}
 	}
-	if len(machines) != 12 {
-		t.Errorf("%d machines have names, want the 12 of the manifest's format", len(machines))
+	names := 0
+	for machine := range 1 << 16 {
+		if !strings.HasPrefix(elfview.MachineName(uint16(machine)), "em-") {
+			names++
+		}
+	}
+	if names != 12 {
+		t.Errorf("%d machines have names, want the 12 of the manifest's format", names)
 	}
 }
 

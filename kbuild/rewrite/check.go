@@ -5,15 +5,17 @@ package rewrite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
+	"github.com/modhash/modhash/kbuild/internal/codec"
 	"github.com/modhash/modhash/kbuild/kmod"
 	"github.com/modhash/modhash/modsig/trailer"
 )
 
-// check opens the new file and compares it with what was wanted, byte for byte:
-// the format, the payload and the trailer.
+// check reads the new file and compares it with what was wanted, byte for byte:
+// the format, the payload and the trailer. It sets the numbers in res.
 func (j *job) check(ctx context.Context, dst *product, res *Result, outcome Outcome) error {
 	size, err := dst.size()
 	if err != nil {
@@ -30,64 +32,115 @@ func (j *job) check(ctx context.Context, dst *product, res *Result, outcome Outc
 		}
 		return nil
 	}
-	old := j.target
-	m, err := j.new.Open(dst, size)
-	if err != nil {
+	if err := forKernel(dst, j.target.Module.Compression); err != nil {
+		return err
+	}
+	if err := j.checkTrailer(); err != nil {
+		return err
+	}
+	return j.checkContent(ctx, dst, size)
+}
+
+// checkContent decodes the new file and compares it with payload and trailer as
+// it goes, so that it need not be kept.
+func (j *job) checkContent(ctx context.Context, dst *product, size int64) error {
+	t := j.target
+	c := &comparer{worker: j.worker, t: t, want: j.want}
+	in := &ctxReader{ctx, io.NewSectionReader(dst, 0, size)}
+	var err error
+	if t.Module.Compression == kmod.None {
+		_, err = io.CopyBuffer(struct{ io.Writer }{c}, in, j.chunk[1][:])
+	} else {
+		_, err = j.dec.Decode(c, in, t.Module.Compression, t.size+int64(len(j.want)))
+		if size > keepStored {
+			j.dec = codec.NewDecoder()
+		}
+	}
+	var fe *codec.FormatError
+	switch total := t.size + int64(len(j.want)); {
+	case errors.As(err, &fe):
 		return fmt.Errorf("%w: %w", ErrVerify, err)
-	}
-	if m.Compression != old.Module.Compression {
-		return fmt.Errorf("%w: it is compressed with %v, the old one with %v", ErrVerify, m.Compression, old.Module.Compression)
-	}
-	if err := forKernel(dst, m.Compression); err != nil {
+	case err != nil:
 		return err
-	}
-	if err := j.checkTrailer(m); err != nil {
-		return err
-	}
-	if m.Compression == kmod.None && res.Same >= old.size {
-		return nil // the payload lies within what was just compared
-	}
-	same, err := j.commonPrefix(ctx, old.Payload(), old.size, m.Payload(), m.Trailer.Payload)
-	if err != nil {
-		return err
-	}
-	if same != old.size {
-		return fmt.Errorf("%w: its payload differs at offset %d", ErrVerify, same)
+	case c.off != total:
+		return fmt.Errorf("%w: it holds %d bytes, not %d", ErrVerify, c.off, total)
 	}
 	return nil
 }
 
-// checkTrailer holds that the new file ends in exactly the wanted trailer.
-func (j *job) checkTrailer(m *kmod.Module) error {
+// keepStored is the size in bytes of a compressed module above which the
+// Decoder, which holds it in memory, is not used again.
+const keepStored = 16 << 20
+
+// comparer fails at the first byte that is not that of the payload or of the
+// trailer behind it.
+type comparer struct {
+	*worker
+	t    *Target
+	want []byte
+	off  int64
+}
+
+func (c *comparer) Write(p []byte) (int, error) {
+	done := 0
+	payload := c.t.Payload()
+	for len(p) > done {
+		var want []byte
+		if n := min(int64(len(p)-done), c.t.size-c.off, int64(len(c.chunk[0]))); n > 0 {
+			want = c.chunk[0][:n]
+			if got, err := payload.ReadAt(want, c.off); got < len(want) {
+				return done, fmt.Errorf("reading at offset %d: %w", c.off, err)
+			}
+		} else {
+			want = c.want[min(c.off-c.t.size, int64(len(c.want))):]
+			want = want[:min(len(want), len(p)-done)]
+		}
+		if len(want) == 0 || !bytes.Equal(want, p[done:done+len(want)]) {
+			return done, fmt.Errorf("%w: its content differs at or behind offset %d", ErrVerify, c.off)
+		}
+		done += len(want)
+		c.off += int64(len(want))
+	}
+	return done, nil
+}
+
+// checkTrailer holds that what is wanted is one trailer, which ends where the
+// payload does, or none.
+func (j *job) checkTrailer() error {
+	size := j.target.size
+	tail := make([]byte, min(size, trailer.TailSize), trailer.TailSize+len(j.want))
+	if n, err := j.target.Payload().ReadAt(tail, size-int64(len(tail))); n < len(tail) {
+		return fmt.Errorf("reading: %w", err)
+	}
+	tail = append(tail, j.want...)
+	tail = tail[max(len(tail)-trailer.TailSize, 0):]
+	tr := trailer.SplitTail(tail, size+int64(len(j.want)))
 	state := trailer.Valid
 	if len(j.want) == 0 {
 		state = trailer.None
 	}
 	switch {
-	case m.Trailer.State != state:
-		return fmt.Errorf("%w: its trailer is %v, not %v", ErrVerify, m.Trailer.State, state)
-	case m.Stacked:
-		return fmt.Errorf("%w: its trailers are stacked", ErrVerify)
-	case m.Trailer.Payload != j.target.size:
-		return fmt.Errorf("%w: its payload has %d bytes, not %d", ErrVerify, m.Trailer.Payload, j.target.size)
-	}
-	if same, err := endsIn(m.Tail(), j.want); err != nil || !same {
-		return fmt.Errorf("%w: it ends in another trailer", ErrVerify)
+	case tr.State != state:
+		return fmt.Errorf("%w: its trailer would be %v, not %v", ErrVerify, tr.State, state)
+	case tr.Payload != size:
+		return fmt.Errorf("%w: its payload would have %d bytes, not %d", ErrVerify, tr.Payload, size)
 	}
 	return nil
 }
 
-// forKernel holds what the kernel's decompressor demands beyond the format: xz
-// with CRC32 or no check, which is in the 8th byte of the stream.
+// forKernel holds that the file has the format that it had, and what the kernel's
+// decompressor demands beyond it: xz with CRC32 or no check, which is in the 8th
+// byte of the stream.
 func forKernel(r io.ReaderAt, c kmod.Compression) error {
-	if c != kmod.XZ {
-		return nil
+	var head [16]byte
+	n, err := r.ReadAt(head[:], 0)
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("reading: %w", err)
 	}
-	var head [8]byte
-	if _, err := r.ReadAt(head[:], 0); err != nil {
-		return fmt.Errorf("%w: %w", ErrVerify, err)
+	if got := codec.Sniff(head[:n]); got != c {
+		return fmt.Errorf("%w: its compression is %v, that of the old one %v", ErrVerify, got, c)
 	}
-	if check := head[7]; check > 1 {
+	if check := head[7]; c == kmod.XZ && check > 1 {
 		return fmt.Errorf("%w: xz check %#x is not CRC32, the only one that the kernel knows", ErrVerify, check)
 	}
 	return nil

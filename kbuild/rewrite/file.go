@@ -11,6 +11,7 @@ import (
 	"path"
 
 	"github.com/modhash/modhash/kbuild/kmod"
+	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/modsig/trailer"
 )
 
@@ -220,7 +221,7 @@ func (j *job) relink(dst *product, res *Result, outcome Outcome) error {
 			err = dst.link(j.to, name)
 		}
 		if err != nil {
-			err = fmt.Errorf("linking it to %s, which is done: %w", j.outName(j.group[0]), bare(err))
+			err = fmt.Errorf("linking it to %s, which is done: %w", j.outName(j.group[0]), outfile.Bare(err))
 			j.results[i].Outcome, j.results[i].Err = Failed, err
 			if first == nil {
 				first = err
@@ -243,7 +244,7 @@ func (w *worker) makeFolder(name string) error {
 	if w.Out == nil {
 		return nil
 	}
-	return bare(w.Out.MkdirAll(path.Dir(name), 0o755))
+	return outfile.Bare(w.Out.MkdirAll(path.Dir(name), 0o755))
 }
 
 func (w *worker) create(name string) (*product, error) {

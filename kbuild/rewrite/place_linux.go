@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/modhash/modhash/kbuild/outfile"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +35,7 @@ type source struct {
 func openSource(root *os.Root, name string) (*source, error) {
 	dir, err := root.Open(path.Dir(name))
 	if err != nil {
-		return nil, bare(err)
+		return nil, outfile.Bare(err)
 	}
 	s := &source{dir: dir, base: path.Base(name)}
 	// Who held the lock may have replaced the file in the meantime.
@@ -139,7 +140,7 @@ type product struct {
 func createProduct(root *os.Root, name string, noTemp bool) (*product, error) {
 	dir, err := root.Open(path.Dir(name))
 	if err != nil {
-		return nil, bare(err)
+		return nil, outfile.Bare(err)
 	}
 	p := &product{dir: dir, base: path.Base(name)}
 	if err := p.create(noTemp); err != nil {
@@ -147,6 +148,12 @@ func createProduct(root *os.Root, name string, noTemp bool) (*product, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// Write appends b. The error does not repeat the name.
+func (p *product) Write(b []byte) (int, error) {
+	n, err := p.File.Write(b)
+	return n, outfile.Bare(err)
 }
 
 func (p *product) create(noTemp bool) error {
@@ -200,7 +207,7 @@ func (p *product) size() (int64, error) {
 	return st.Size(), nil
 }
 
-func (p *product) sync() error { return bare(p.File.Sync()) }
+func (p *product) sync() error { return outfile.Bare(p.File.Sync()) }
 
 // commit gives the file the times of the old one and its name.
 func (p *product) commit(s *source) error {
@@ -280,7 +287,7 @@ func retry(call func() error) error {
 
 // syncDir makes renames durable. That a file system cannot do it is no failure.
 func syncDir(d *os.File) error {
-	err := bare(d.Sync())
+	err := outfile.Bare(d.Sync())
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+
+	"github.com/modhash/modhash/kbuild/outfile"
 )
 
 // Elsewhere than on Linux the new file always has its temporary name; mode and
@@ -27,7 +29,7 @@ type source struct {
 func openSource(root *os.Root, name string) (*source, error) {
 	f, err := root.Open(name)
 	if err != nil {
-		return nil, bare(err)
+		return nil, outfile.Bare(err)
 	}
 	s := &source{File: f, root: root, name: name}
 	if s.st, err = f.Stat(); err == nil {
@@ -54,7 +56,7 @@ func (s *source) links() uint64 { return 1 }
 func (s *source) same() error {
 	now, err := s.root.Lstat(s.name)
 	if err != nil {
-		return bare(err)
+		return outfile.Bare(err)
 	}
 	if !now.Mode().IsRegular() || !os.SameFile(now, s.st) || now.Size() != s.st.Size() || !now.ModTime().Equal(s.st.ModTime()) {
 		return ErrChanged
@@ -77,10 +79,16 @@ func createProduct(root *os.Root, name string, _ bool) (*product, error) {
 	_ = root.Remove(p.temp) // of a run that was killed; not there, as a rule
 	f, err := root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, bare(err)
+		return nil, outfile.Bare(err)
 	}
 	p.File = f
 	return p, nil
+}
+
+// Write appends b. The error does not repeat the name.
+func (p *product) Write(b []byte) (int, error) {
+	n, err := p.File.Write(b)
+	return n, outfile.Bare(err)
 }
 
 func (p *product) discard() {
@@ -99,17 +107,17 @@ func (p *product) size() (int64, error) {
 }
 
 func (p *product) adopt(s *source, _ bool) ([]string, error) {
-	return nil, bare(p.File.Chmod(s.st.Mode().Perm()))
+	return nil, outfile.Bare(p.File.Chmod(s.st.Mode().Perm()))
 }
 
-func (p *product) sync() error { return bare(p.File.Sync()) }
+func (p *product) sync() error { return outfile.Bare(p.File.Sync()) }
 
 func (p *product) commit(s *source) error {
 	if err := p.root.Chtimes(p.temp, s.st.ModTime(), s.st.ModTime()); err != nil {
-		return bare(err)
+		return outfile.Bare(err)
 	}
 	if err := p.root.Rename(p.temp, p.name); err != nil {
-		return bare(err)
+		return outfile.Bare(err)
 	}
 	p.done = true
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/modhash/modhash/kbuild/internal/pool"
 	"github.com/modhash/modhash/kbuild/internal/spool"
 	"github.com/modhash/modhash/kbuild/kmod"
+	"github.com/modhash/modhash/kbuild/outfile"
 )
 
 // Run rewrites files below root and returns one Result for each, in the order
@@ -107,7 +108,7 @@ func (r *run) lookUp(f File) (identity, error) {
 	}
 	st, err := r.root.Lstat(f.Name)
 	if err != nil {
-		return identity{}, bare(err)
+		return identity{}, outfile.Bare(err)
 	}
 	if !st.Mode().IsRegular() {
 		return identity{}, fmt.Errorf("it is no regular file (%v)", st.Mode().Type())
@@ -137,7 +138,7 @@ func (r *run) removeStale(src *source) error {
 			continue
 		}
 		if err := r.root.Remove(temp); err != nil {
-			return bare(err)
+			return outfile.Bare(err)
 		}
 	}
 	return src.restat()
@@ -167,7 +168,7 @@ func (r *run) syncDirs() error {
 			err = errors.Join(syncDir(d), d.Close())
 		}
 		if err != nil && first == nil {
-			first = fmt.Errorf("folder %s: %w", name, bare(err))
+			first = fmt.Errorf("folder %s: %w", name, outfile.Bare(err))
 		}
 	}
 	return first
@@ -188,30 +189,16 @@ func (r *run) done(group []int) {
 // worker has what one goroutine reuses from file to file.
 type worker struct {
 	*run
-	old, new *kmod.Opener
-	enc      *codec.Encoder
-	chunk    [2][64 << 10]byte
+	old   *kmod.Opener
+	enc   *codec.Encoder
+	dec   *codec.Decoder // of new files
+	chunk [2][64 << 10]byte
 }
 
 func (r *run) newWorker() *worker {
-	return &worker{run: r, old: kmod.NewOpener(&r.Open), new: kmod.NewOpener(&r.Open), enc: codec.NewEncoder()}
+	return &worker{run: r, old: kmod.NewOpener(&r.Open), enc: codec.NewEncoder(), dec: codec.NewDecoder()}
 }
 
 func (w *worker) close() {
-	// Both only free memory and an unlinked file.
-	w.old.Close()
-	w.new.Close()
-}
-
-// bare drops the operation and the path from an error, which the caller names.
-func bare(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	var le *os.LinkError
-	if errors.As(err, &le) {
-		return le.Err
-	}
-	return err
+	w.old.Close() // frees memory and an unlinked file
 }

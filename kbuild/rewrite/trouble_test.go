@@ -117,8 +117,11 @@ func TestCompressor(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]compressor{
-		"nothing":      func(io.Writer, io.Reader, int64, kmod.Compression) error { return nil },
-		"uncompressed": func(dst io.Writer, src io.Reader, _ int64, _ kmod.Compression) error { _, err := io.Copy(dst, src); return err },
+		"nothing": func(io.Writer, io.Reader, int64, kmod.Compression) error { return nil },
+		"uncompressed": func(dst io.Writer, src io.Reader, _ int64, _ kmod.Compression) error {
+			_, err := io.Copy(dst, src)
+			return err
+		},
 		"payload only": func(dst io.Writer, _ io.Reader, _ int64, c kmod.Compression) error {
 			_, err := dst.Write(ko.Compress(body, kmod.Suffix(c)))
 			return err

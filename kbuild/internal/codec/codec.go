@@ -3,17 +3,20 @@
 // Package codec recognizes compressed data and decodes it within bounds. It is
 // the only package that imports compressors.
 //
-// There are two ways to decode, because there are two kinds of input. A module
-// file is read by the kernel, by kmod and by this program, which must not
-// disagree about what it holds: [Decoder] accepts one stream, member or frame
-// and nothing besides. The payload of a package is read by tar, dpkg, rpm or
-// pacman, which accept concatenated streams: so does [NewReader]. Both verify
-// every checksum.
+// There are three ways to decode, because there are three kinds of input. A
+// module file is read by the kernel, by kmod and by this program, which must not
+// disagree about what it holds: [Decoder.Decode] accepts one stream, member or
+// frame and nothing besides. The payload of a kernel image is what the kernel's
+// own decompressors take: [Decoder.DecodeKernel]. That of a package is read by
+// tar, dpkg, rpm or pacman, which accept concatenated streams: so does
+// [NewReader]. All verify every checksum.
+//
+// [Encoder] compresses modules as the kernel's build does, to the same bytes
+// wherever it runs.
 //
 // Formats: gzip (RFC 1952), xz (version 1.2.1 of its specification, see
-// package xz), zstd (RFC 8878), bzip2 and .lzma. Kernels can also be
-// compressed with lz4 and lzo; these are recognized, so that errors name them,
-// but not decoded.
+// package xz), zstd (RFC 8878), bzip2, .lzma and, of kernels, lz4 in its legacy
+// frame. lzo is recognized, so that errors name it, but not decoded.
 package codec
 
 import (

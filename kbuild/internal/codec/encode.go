@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -69,6 +70,9 @@ func (e *Encoder) Encode(dst io.Writer, src io.Reader, size int64, f Format) err
 	case Gzip:
 		err = e.encodeGzip(dst, in)
 	case XZ:
+		if size > xzMaxSize {
+			return fmt.Errorf("%d bytes are too many for xz, at most %d", size, int64(xzMaxSize))
+		}
 		if e.xz == nil {
 			e.xz = newLZMAEncoder()
 		}
@@ -96,7 +100,8 @@ func (e *Encoder) encodeGzip(dst io.Writer, in io.Reader) error {
 	} else {
 		e.gzip.Reset(dst)
 	}
-	e.gzip.OS = gzipSystem
+	// The zero time.Time is not the time 0 of the format.
+	e.gzip.OS, e.gzip.ModTime = gzipSystem, time.Unix(0, 0)
 	if _, err := io.Copy(e.gzip, in); err != nil {
 		return err
 	}
@@ -125,10 +130,21 @@ func (e *Encoder) encodeZstd(dst io.Writer, in io.Reader, size int64) error {
 	}
 	e.zstd.ResetContentSize(dst, size)
 	defer e.zstd.Reset(nil)
-	if _, err := io.Copy(e.zstd, in); err != nil {
-		return err
+	// In whole blocks: how src is cut must not show in the output.
+	e.in = slices.Grow(e.in[:0], zstdMaxBlock)[:zstdMaxBlock]
+	for {
+		n, err := io.ReadFull(in, e.in)
+		if _, err := e.zstd.Write(e.in[:n]); err != nil {
+			return err
+		}
+		switch err {
+		case nil:
+		case io.EOF, io.ErrUnexpectedEOF: // Encode tells the end of src from an early one
+			return e.zstd.Close()
+		default:
+			return err
+		}
 	}
-	return e.zstd.Close()
 }
 
 // exactReader reads left bytes, neither more nor less, and remembers the error

@@ -5,7 +5,8 @@ package elfview
 import "fmt"
 
 // machines names the e_machine values of architectures that Linux builds
-// modules for (include/uapi/linux/elf-em.h), in the words of the manifest.
+// modules for (include/uapi/linux/elf-em.h), in the words of the manifest:
+// none may ever change.
 var machines = map[uint16]string{
 	3:   "i386",
 	8:   "mips",
