@@ -76,7 +76,7 @@ func parseBanner(b []byte) (banner, version string, ok bool) {
 		}
 		at += n
 		if v := rest[at+2:]; len(v) > 1 && v[1] >= '0' && v[1] <= '9' {
-			return banner, v, firstWord(rest) != ""
+			return banner, v, rest[0] >= '0' && rest[0] <= '9'
 		}
 	}
 }

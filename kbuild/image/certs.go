@@ -140,7 +140,10 @@ func (im *Image) certificatesByScan(k *kernel) error {
 			continue
 		}
 		im.problem(c.off, "one more list of %d certificates; which of them the kernel trusts cannot be told without symbols", len(l.Certificates))
-		(*into).Certificates = append((*into).Certificates, l.Certificates...)
+		for _, cert := range l.Certificates {
+			cert.Offset += l.Offset - (*into).Offset
+			(*into).Certificates = append((*into).Certificates, cert)
+		}
 	}
 	return nil
 }
@@ -214,7 +217,11 @@ func (k *kernel) sizeBehind(off, at int64) (int64, bool, error) {
 	}
 	word := int(k.wordSize())
 	first := (at + int64(zeros)) &^ 7 // the size itself may start with zeros
-	for _, p := range []int64{first, first + 8} {
+	places := []int64{first, first + 8}
+	if off%256 == 0 {
+		places = append(places, (first+4+255)&^255) // see firstPart
+	}
+	for _, p := range places {
 		if i := int(p - at); i >= 0 && i+word <= len(b) && k.long(b[i:]) == uint64(at-off) {
 			return p, true, nil
 		}

@@ -84,25 +84,23 @@ func recognize(r io.ReaderAt, size int64) (*wrapper, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found *wrapper
+	if uki != nil && (isZBoot(head) || isBzImage(head)) {
+		// Firmware would start one kernel and a boot loader another.
+		return nil, badf(0, "a PE file with a section %s that also has the header of a bzimage or zboot image", ukiKernel)
+	}
 	switch {
-	case isZBoot(head):
-		found, err = readZBoot(head, size)
-	case isBzImage(head):
-		found, err = readBzImage(r, head, size)
 	case uki != nil:
 		return uki, nil
-	default:
-		found, err = readFlat(r, head, size)
+	case isZBoot(head):
+		return readZBoot(head, size)
+	case isBzImage(head):
+		return readBzImage(r, head, size)
 	}
-	if err == nil && uki != nil {
-		// Firmware would start one kernel and a boot loader another.
-		return nil, badf(0, "both a %s and a PE file with a section .linux", found.Kind)
-	}
-	if found == nil && err == nil {
+	w, err := readFlat(r, head, size)
+	if w == nil && err == nil {
 		err = unknown(r, head, size)
 	}
-	return found, err
+	return w, err
 }
 
 // unknown names what is not read, if it is known.

@@ -32,17 +32,24 @@ type finds struct {
 // scan looks through what a kernel without symbols has beside code.
 func (k *kernel) scan() (*finds, error) {
 	f := new(finds)
-	buf := make([]byte, scanChunk+scanOverlap)
+	var buf []byte
 	for _, s := range k.dataRanges() {
 		for off := s.off; off < s.end; off += scanChunk {
-			b := buf[:min(int64(len(buf)), s.end-off)]
-			if n, err := k.r.ReadAt(b, off); n < len(b) {
+			n := min(scanChunk+scanOverlap, s.end-off)
+			if m, ok := k.r.(elfview.Memory); ok {
+				f.look(m.Slice(off, n), off)
+				continue
+			}
+			if buf == nil {
+				buf = make([]byte, scanChunk+scanOverlap)
+			}
+			if got, err := k.r.ReadAt(buf[:n], off); int64(got) < n {
 				if err == nil || errors.Is(err, io.EOF) {
 					err = io.ErrUnexpectedEOF
 				}
 				return nil, fmt.Errorf("reading kernel at offset %d: %w", off, err)
 			}
-			f.look(b, off)
+			f.look(buf[:n], off)
 		}
 	}
 	return f, nil

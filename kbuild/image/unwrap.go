@@ -3,11 +3,13 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 
 	"github.com/modhash/modhash/kbuild/internal/codec"
+	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/kbuild/internal/spool"
 )
 
@@ -23,8 +25,8 @@ const (
 // unwrapper takes off one wrapper after the other.
 type unwrapper struct {
 	ctx   context.Context
-	limit int64
-	spool *spool.Spool // what was decoded
+	limit int64 // what may still be decoded
+	spool *spool.Spool
 
 	layers []*wrapper
 }
@@ -79,20 +81,33 @@ func (u *unwrapper) open(r io.ReaderAt, w *wrapper) (io.ReaderAt, int64, error) 
 	if n, err := r.ReadAt(src, w.Offset); n < len(src) {
 		return nil, 0, fmt.Errorf("reading image at offset %d: %w", w.Offset, err)
 	}
-	start := u.spool.Size()
-	left := max(u.limit-start, 0)
-	if w.decoded > left {
+	if w.decoded > u.limit && w.format != codec.LZO { // that has a fault of its own
 		return nil, 0, &FormatError{w.Offset + w.Length, fmt.Sprintf("%s: %d bytes", ErrTooLarge, w.decoded), ErrTooLarge}
 	}
-	n, err := codec.NewDecoder().DecodeKernel(&canceller{u.ctx, u.spool}, src, w.format, left)
+	start := u.spool.Size()
+	whole, n, err := codec.NewDecoder().DecodeKernel(&canceller{u.ctx, u.spool}, src, w.format, w.decoded, u.limit)
 	if err != nil {
 		return nil, 0, fromPart(w.Offset, "payload, ", err)
 	}
 	if w.decoded >= 0 && n != w.decoded {
 		return nil, 0, badf(w.Offset+w.Length, "payload decodes to %d bytes, not to %d", n, w.decoded)
 	}
+	u.limit -= n
+	if whole != nil {
+		return memory(whole), n, nil
+	}
 	return u.spool.Section(start, n), n, nil
 }
+
+// memory is a decoded layer that is kept as it came.
+type memory []byte
+
+var _ elfview.Memory = memory(nil)
+
+func (m memory) ReadAt(p []byte, off int64) (int, error) { return bytes.NewReader(m).ReadAt(p, off) }
+
+// Slice returns the n bytes at off.
+func (m memory) Slice(off, n int64) []byte { return m[off : off+n : off+n] }
 
 // canceller is a writer that fails when its context ends.
 type canceller struct {

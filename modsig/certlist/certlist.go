@@ -20,7 +20,8 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// MaxSize is the length in bytes above which a list is not read. Real ones have some ten thousand.
+// MaxSize is the length in bytes above which a list is not read. Real ones have
+// some ten thousand.
 const MaxSize = 16 << 20
 
 // Certificate is an X.509 certificate (RFC 5280, DER). It is read more leniently
@@ -55,12 +56,12 @@ func (e *Error) Error() string {
 }
 
 // Parse reads a list. As the kernel does when it starts (load_certificate_list
-// in crypto/asymmetric_keys/x509_loader.c), it takes the
-// length of each from its first bytes, which must be 30 82, and stops with a
-// [*Error] at anything else and at a certificate that is cut
-// short. The certificates before that are returned with the error. One that is
-// malformed within its own length is listed, with [Certificate.Err] set. An
-// empty list has no certificates and is no error.
+// in crypto/asymmetric_keys/x509_loader.c), it takes the length of each
+// certificate from its first bytes, which must be 30 82, and stops with an
+// [*Error] at anything else and at a certificate that is cut short. The
+// certificates before that are returned with the error. One that is malformed
+// within its own length is listed, with [Certificate.Err] set. An empty list has
+// no certificates and is no error.
 //
 // The results share the memory of list.
 func Parse(list []byte) ([]Certificate, error) {

@@ -17,8 +17,10 @@ import (
 // kernel's own build asks for 128 MiB at most (scripts/xz_wrap.sh).
 const kernelDict = 128 << 20
 
-// DecodeKernel writes to dst what the payload of a kernel image, src, holds,
-// and returns how many bytes that are. A boot loader or the kernel's own stub
+// DecodeKernel decodes the payload of a kernel image, src; size is what it should
+// decode to, -1 if that is not known. Of formats that can be decoded in one piece,
+// if that is known to be at most 128 MiB, it returns whole, which then is not nil;
+// else it writes to dst. The length of either is n. A boot loader or the kernel's own stub
 // reads such a payload and stops where its first part ends, other programs
 // read on; so src must be one gzip member, one xz, bzip2 or .lzma stream, one
 // zstd frame or one lz4 legacy frame and nothing else. Plain is copied.
@@ -29,10 +31,26 @@ const kernelDict = 128 << 20
 // would come out. Errors of dst are passed on as they are. After an error,
 // what dst was given is worth nothing.
 //
-// Beside src, memory holds the window of the format: 32 KiB for gzip, 4 MiB for
-// bzip2, 8 MiB for lz4, and for the others what their header says, at most
-// 128 MiB and no more than a small multiple of what was decoded.
-func (d *Decoder) DecodeKernel(dst io.Writer, src []byte, f Format, limit int64) (int64, error) {
+// Beside src, memory holds whole, or the window of the format: 32 KiB for gzip,
+// 4 MiB for bzip2, 8 MiB for lz4, and for the others what their header says, at
+// most 128 MiB and no more than a small multiple of what was decoded.
+func (d *Decoder) DecodeKernel(dst io.Writer, src []byte, f Format, size, limit int64) (whole []byte, n int64, err error) {
+	switch f {
+	case Zstd:
+		whole, n, err = zstdKernel(dst, src, size, limit)
+	case LZ4:
+		whole, n, err = lz4Legacy(dst, src, limit)
+	default:
+		n, err = d.streamKernel(dst, src, f, limit)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return whole, n, nil
+}
+
+// streamKernel is DecodeKernel for formats that are decoded piece by piece.
+func (d *Decoder) streamKernel(dst io.Writer, src []byte, f Format, limit int64) (int64, error) {
 	limit = max(limit, 0)
 	c := &copier{dst: dst, f: f, limit: limit, buf: make([]byte, 256<<10)}
 	in := bytes.NewReader(src)
@@ -42,10 +60,6 @@ func (d *Decoder) DecodeKernel(dst io.Writer, src []byte, f Format, limit int64)
 		return c.all(in, taken)
 	case Gzip:
 		return d.decodeLarge(dst, src, f, limit)
-	case Zstd:
-		return c.zstdKernel(src)
-	case LZ4:
-		return c.lz4Legacy(src)
 	case XZ:
 		r := xz.NewReader(in, kernelDict)
 		r.OneStream()
@@ -98,41 +112,42 @@ func secondBzip2(src []byte) int64 {
 	}
 }
 
-// zstdKernel decodes what can be at most as long as the largest window in one
-// piece: that costs no more memory than the window of a stream, since kernels
-// are packed with one that is larger than they are, and half of the time.
-func (c *copier) zstdKernel(src []byte) (int64, error) {
+// wholeKernel is the largest kernel that is decoded in one piece where the
+// format would otherwise need a window: kernels are packed with one that is
+// larger than they are, so that this costs no more memory, and it takes half of
+// the time.
+const wholeKernel = zstdWindow
+
+func zstdKernel(dst io.Writer, src []byte, stated, limit int64) ([]byte, int64, error) {
 	size, most, err := walkFrame(src)
 	switch {
 	case err != nil:
-		return 0, err
-	case size > c.limit:
-		return 0, tooLarge(Zstd, 0)
-	case size >= 0:
-		most = size
+		return nil, 0, err
+	case size > max(limit, 0):
+		return nil, 0, tooLarge(Zstd, 0)
+	case size < 0 && stated >= 0:
+		size = stated // the build pipes into zstd, which then does not know it
+	}
+	if size < 0 || size > most {
+		size = most
 	}
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(zstdWindow))
+		zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
-		return 0, zstdError(err, src)
+		return nil, 0, zstdError(err, src)
 	}
 	defer z.Close()
-	if most > min(c.limit, zstdWindow) {
+	if size > min(limit, wholeKernel) {
 		if err := z.Reset(bytes.NewReader(src)); err != nil {
-			return 0, zstdError(err, src)
+			return nil, 0, zstdError(err, src)
 		}
-		return c.result(zstdError(c.copy(z), src))
+		c := &copier{dst: dst, f: Zstd, limit: max(limit, 0), buf: make([]byte, 256<<10)}
+		n, err := c.result(zstdError(c.copy(z), src))
+		return nil, n, err
 	}
-	out, err := z.DecodeAll(src, make([]byte, 0, most))
-	if err != nil {
-		return 0, zstdError(err, src)
+	out, err := z.DecodeAll(src, make([]byte, 0, size))
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return nil, 0, failf(Zstd, 0, "decodes to more than %d bytes", size)
 	}
-	for n := 0; len(out) > 0; out = out[n:] {
-		n = min(len(out), 1<<20) // so that a writer can stop between
-		if _, c.writeErr = c.dst.Write(out[:n]); c.writeErr != nil {
-			return c.result(c.writeErr)
-		}
-		c.n += int64(n)
-	}
-	return c.n, nil
+	return out, int64(len(out)), zstdError(err, src)
 }

@@ -30,9 +30,15 @@ func kernelFiles(t testing.TB) map[string][]byte {
 
 func decodeKernel(src []byte, f Format, limit int64) ([]byte, error) {
 	var out bytes.Buffer
-	n, err := NewDecoder().DecodeKernel(&out, src, f, limit)
+	whole, n, err := NewDecoder().DecodeKernel(&out, src, f, -1, limit)
+	if whole != nil {
+		if out.Len() > 0 || err != nil {
+			return nil, errors.New("DecodeKernel wrote what it returns, or failed and returned it")
+		}
+		out.Write(whole)
+	}
 	if err == nil && n != int64(out.Len()) {
-		return nil, errors.New("DecodeKernel does not return what it wrote")
+		return nil, errors.New("DecodeKernel does not return how much it decoded")
 	}
 	return out.Bytes(), err
 }
@@ -56,7 +62,7 @@ func TestDecodeKernel(t *testing.T) {
 		if _, err := decodeKernel(append(bytes.Clone(src), src...), f, 1<<30); !isFormatError(err, f) {
 			t.Errorf("%s twice: %v", name, err)
 		}
-		if _, err := NewDecoder().DecodeKernel(&failing{len(want) / 2}, src, f, 1<<30); err != errDisk {
+		if whole, _, err := NewDecoder().DecodeKernel(&failing{len(want) / 2}, src, f, -1, 1<<30); whole == nil && err != errDisk {
 			t.Errorf("%s: %v, want the writer's error", name, err)
 		}
 	}
@@ -99,7 +105,7 @@ func TestKernelRefused(t *testing.T) {
 		{"absurd block", put(4, 1<<32-1), LZ4, "above the limit"},
 		{"empty block", put(4, 0), LZ4, "block of 0 bytes"},
 		{"block leaves the input", put(4, uint32(len(legacy))), LZ4, "ends within a block"},
-		{"block cut", put(4, uint32(len(legacy)-8-3)), LZ4, "block"},
+		{"block cut", put(4, uint32(len(legacy)-8-3)), LZ4, "ends early"},
 		{"second frame", append(bytes.Clone(legacy), legacy...), LZ4, "second frame"},
 		{"block behind a short one", append(bytes.Clone(legacy), legacy[4:]...), LZ4, "not full"},
 		{"bytes behind", append(bytes.Clone(legacy), 1, 2), LZ4, "ends early"},
@@ -134,7 +140,7 @@ func TestLZ4Blocks(t *testing.T) {
 	for i := 0; i < len(data); i += 4096 {
 		r.Read(data[i:min(i+100, len(data))])
 	}
-	src := binary.LittleEndian.AppendUint32(nil, lz4Legacy)
+	src := binary.LittleEndian.AppendUint32(nil, lz4Legacy32)
 	var c lz4.Compressor
 	for at := 0; at < len(data); at += lz4Block {
 		buf := make([]byte, lz4.CompressBlockBound(lz4Block))
@@ -174,6 +180,20 @@ func TestZstdWithoutSize(t *testing.T) {
 		t.Errorf("%v, want ErrTooLarge", err)
 	}
 
+	// With the size that the build appends, it is decoded in one piece; a size
+	// that is not right is not believed.
+	for _, size := range []int64{0, 1, int64(len(data)) - 1, int64(len(data)), int64(len(data)) + 1, 1 << 40} {
+		whole, n, err := NewDecoder().DecodeKernel(io.Discard, b.Bytes(), Zstd, size, 1<<30)
+		switch {
+		case size < int64(len(data)):
+			if !isFormatError(err, Zstd) {
+				t.Errorf("size %d: %v", size, err)
+			}
+		case err != nil || n != int64(len(data)) || whole != nil && !bytes.Equal(whole, data):
+			t.Errorf("size %d: %d bytes, %v", size, n, err)
+		}
+	}
+
 	// Blocks of 128 KiB of one byte, 130 MiB: more than is decoded at once.
 	const blocks = 1040
 	bomb := []byte("\x28\xb5\x2f\xfd\x00\x88") // no size, window of 128 MiB
@@ -184,11 +204,11 @@ func TestZstdWithoutSize(t *testing.T) {
 		}
 		bomb = append(bomb, byte(h), byte(h>>8), byte(h>>16), 'x')
 	}
-	n, err := NewDecoder().DecodeKernel(io.Discard, bomb, Zstd, 1<<30)
-	if err != nil || n != blocks*128<<10 {
+	whole, n, err := NewDecoder().DecodeKernel(io.Discard, bomb, Zstd, -1, 1<<30)
+	if err != nil || whole != nil || n != blocks*128<<10 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
-	if _, err := NewDecoder().DecodeKernel(io.Discard, bomb, Zstd, 1<<20); !errors.Is(err, ErrTooLarge) {
+	if _, _, err := NewDecoder().DecodeKernel(io.Discard, bomb, Zstd, -1, 1<<20); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("%v, want ErrTooLarge", err)
 	}
 }

@@ -51,3 +51,17 @@ func Sign(image, cert []byte) []byte {
 	le.PutUint32(b[Checksum:], 0x9abcdef0)
 	return append(b, table...)
 }
+
+// SignAt is [Sign] for a PE32+ file with its optional header at offset at, with an empty certificate.
+func SignAt(image []byte, at int) []byte {
+	moved := int64(at - opt)
+	le := binary.LittleEndian
+	b := append([]byte{}, image...)
+	for len(b)%8 != 0 {
+		b = append(b, 0)
+	}
+	dir := int64(CertDir) + moved
+	le.PutUint32(b[dir:], uint32(len(b)))
+	le.PutUint32(b[dir+4:], 16)
+	return append(b, make([]byte, 16)...)
+}
