@@ -28,6 +28,11 @@ type Signer struct {
 	Serial *big.Int // with Issuer
 	KeyID  []byte   // subject key identifier, instead of Issuer and Serial
 	Digest string   // "sha256", or the dotted object identifier
+
+	// Set by [Kernel.ParseMessage] only.
+	Algorithm  string // "rsa", "ecdsa", "mldsa65"
+	Attributes bool   // there are signed attributes
+	Value      []byte // the signature value
 }
 
 // Hex is the key id or the serial number in lower-case hex digits. Keys with the
@@ -173,6 +178,19 @@ func issuerName(der []byte) (string, error) {
 		text = strings.ToValidUTF8(text[:maxName], "") + "…"
 	}
 	return strings.Clone(text), nil
+}
+
+// dotted is an object identifier in its usual form, or its octets in hex if they
+// are none.
+func dotted(content []byte) string {
+	var oid asn1.ObjectIdentifier
+	if len(content) < 128 {
+		der := append([]byte{tagOID, byte(len(content))}, content...)
+		if _, err := asn1.Unmarshal(der, &oid); err == nil {
+			return oid.String()
+		}
+	}
+	return hex.EncodeToString(content[:min(len(content), 32)])
 }
 
 func digestName(oid asn1.ObjectIdentifier) string {
