@@ -51,8 +51,7 @@ texts() {
 	local version order build=$WORK/with-sidecars
 	for version in v3 v4 v5; do
 		(cd "$build" && reference tree "$version" "$WORK/want.c" .ko)
-		expect 0 '^#include' mh embed --c-text "$version" -o "$WORK/have.c" "$build" ||
-			expect 0 '^$' mh embed --c-text "$version" -o "$WORK/have.c" "$build"
+		expect 0 '^$' mh embed --c-text "$version" -o "$WORK/have.c" "$build"
 		cmp "$WORK/want.c" "$WORK/have.c"
 	done
 	for order in little big; do
@@ -172,7 +171,7 @@ killed() {
 		done < <(find "$tree" -type f -name '*.ko.xz')
 	done
 	expect 0 ' proofs? appended, ' mh prove --replace --append "$tree" "$KERNEL/build-stripped"
-	diff -r "$tree" "$WORK/proven-xz"
+	diff -r --no-dereference "$tree" "$WORK/proven-xz"
 }
 
 hashsets() {
