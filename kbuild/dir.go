@@ -40,8 +40,23 @@ func openDir(ctx context.Context, name string, all bool) (*dir, error) {
 	if err := d.list(ctx, all); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
-	slices.SortFunc(d.members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
+	d.sort()
 	return d, nil
+}
+
+// sort puts the rows, which are large, in order of their names by moving each
+// once.
+func (d *dir) sort() {
+	order := make([]int32, len(d.members))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(d.members[a].Name, d.members[b].Name) })
+	sorted := make([]Member, len(order))
+	for i, at := range order {
+		sorted[i] = d.members[at]
+	}
+	d.members = sorted
 }
 
 func (d *dir) list(ctx context.Context, all bool) error {
@@ -122,7 +137,7 @@ func (d *dir) walk(ctx context.Context, name string, want func(string, bool) boo
 	w.group.SetLimit(walkers)
 	w.folder(ctx, name)
 	w.group.Wait() // errors are in w
-	d.members = append(d.members, w.members...)
+	d.members = slices.Concat(append(w.members, d.members)...)
 	return w.err
 }
 
@@ -136,8 +151,8 @@ type walker struct {
 	group errgroup.Group
 
 	mu      sync.Mutex
-	members []Member // in no order
-	err     error    // the one of the first name
+	members [][]Member // of the folders, in no order
+	err     error      // the one of the first name
 	errName string
 }
 
@@ -181,7 +196,7 @@ func (w *walker) folder(ctx context.Context, name string) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.members = append(w.members, members...)
+	w.members = append(w.members, members)
 }
 
 func (d *dir) entries(ctx context.Context, name string) ([]fs.DirEntry, error) {

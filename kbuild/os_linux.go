@@ -21,7 +21,7 @@ const canOpenBelow = true
 // the call.
 func openBelow(top *os.File, name string, flags uint64) (int, error) {
 	how := unix.OpenHow{
-		Flags:   flags | unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC,
+		Flags:   flags | unix.O_RDONLY | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 	}
 	var fd int
@@ -42,7 +42,7 @@ func openBelow(top *os.File, name string, flags uint64) (int, error) {
 // openFileBelow opens a regular file, and no link in its place. A plain descriptor does with half of the
 // system calls of an [os.File].
 func openFileBelow(top *os.File, name string) (Content, error) {
-	fd, err := openBelow(top, name, unix.O_NOFOLLOW)
+	fd, err := openBelow(top, name, unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if errors.Is(err, unix.ELOOP) {
 		err = errors.New("it is a symbolic link")
 	}

@@ -29,8 +29,10 @@ type Sum struct {
 	Decoded       int64 // and after decompression
 	Trailer       trailer.Trailer
 	Stacked       bool
-	Signer        *modsig.Signer // of a PKCS#7 trailer that can be read
-	TrailerName   string         // as [kmod.Module.TrailerName] says it
+	// Signer is that of a PKCS#7 trailer that can be read, and TrailerName what
+	// [kmod.Module.TrailerName] says; not with Options.NoSigners.
+	Signer      *modsig.Signer
+	TrailerName string
 	// Proof is that of a Merkle trailer; nil if there is none or it is none.
 	Proof *hashset.Proof
 	// Claimed is the root that Proof leads to, taking its position for the
@@ -61,7 +63,7 @@ func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progre
 	start := func() *worker {
 		return &worker{
 			op:   kmod.NewOpener(&kmod.Options{MaxSize: b.opt.MaxModule, TempDir: b.opt.TempDir, Budget: budget}),
-			leaf: hashset.NewHasher(scheme, 0), plain: hashset.NewHasher(hashset.Flat, 0), scheme: scheme,
+			leaf: hashset.NewHasher(scheme, 0), plain: hashset.NewHasher(hashset.Flat, 0), scheme: scheme, noSigners: b.opt.NoSigners,
 		}
 	}
 	free := func(w *worker) { w.op.Close() } // read only
@@ -87,10 +89,11 @@ func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progre
 
 // worker holds what is reused from module to module.
 type worker struct {
-	op     *kmod.Opener
-	scheme hashset.Scheme
-	leaf   *hashset.Hasher // for listed modules
-	plain  *hashset.Hasher // for others, which have no position
+	op        *kmod.Opener
+	scheme    hashset.Scheme
+	leaf      *hashset.Hasher // for listed modules
+	plain     *hashset.Hasher // for others, which have no position
+	noSigners bool
 }
 
 func (w *worker) sum(s *Sum) error {
@@ -121,10 +124,12 @@ func (w *worker) sum(s *Sum) error {
 	if err != nil {
 		return err
 	}
-	if s.Signer, err = m.Signer(); err != nil {
-		return err
+	if !w.noSigners {
+		if s.Signer, err = m.Signer(); err != nil {
+			return err
+		}
+		s.TrailerName = m.TrailerName(s.Signer)
 	}
-	s.TrailerName = m.TrailerName(s.Signer)
 	hash := w.plain
 	if s.Pos >= 0 {
 		hash = w.leaf

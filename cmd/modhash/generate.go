@@ -139,6 +139,7 @@ func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string)
 	if err != nil {
 		return err
 	}
+	o.NoSigners = true // a manifest does not say
 	if err := protectInputs(f.output, append(slices.Clone(paths), f.build.order, f.build.image)); err != nil {
 		return err
 	}

@@ -299,12 +299,11 @@ func (m *Module) SectionNames() ([]string, error) {
 
 // modinfoSection reads the ELF header and the section .modinfo.
 func (m *Module) modinfoSection() (Info, []byte, error) {
-	f, err := m.elf.Parse(m.src, m.Trailer.Payload)
+	f, s, err := m.elf.Find(m.src, m.Trailer.Payload, ".modinfo")
 	if err != nil {
 		return Info{}, nil, format(err)
 	}
 	info := Info{Arch: Arch(f)}
-	s := f.Section(".modinfo")
 	if s == nil {
 		return info, nil, &FormatError{errors.New("no .modinfo section: not a kernel module")}
 	}

@@ -26,7 +26,8 @@ host_program() {
 	as_build "$1" ours
 	as_build "$1" theirs
 	if [ "$2" != .ko ]; then
-		find "$WORK/ours" "$WORK/theirs" -name '*.ko' -exec sh -c 'mv "$1" "${1%.ko}$2"' mv {} "$2" \;
+		find "$WORK/ours" "$WORK/theirs" -name '*.ko' -print0 |
+			perl -0ne 'BEGIN { $s = shift } chomp; ($n = $_) =~ s/\.ko$/$s/; rename $_, $n or die "$_: $!\n"' "$2"
 	fi
 	(cd "$WORK/ours" && expect 0 '^$' mh modules-merkle-tree .tmp_module_hashes.c "$2")
 	(cd "$WORK/theirs" && reference tree v5 .tmp_module_hashes.c "$2")

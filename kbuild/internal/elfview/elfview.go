@@ -9,6 +9,7 @@
 package elfview
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -83,6 +84,32 @@ type Memory interface {
 
 // Parse is [Parse].
 func (p *Parser) Parse(r io.ReaderAt, size int64) (*File, error) {
+	t, err := p.header(r, size)
+	if err != nil {
+		return nil, err
+	}
+	err = t.read()
+	p.sections = t.f.Sections
+	if err != nil {
+		return nil, err
+	}
+	return t.f, nil
+}
+
+// Find reads the header and looks for the first section with that name, without
+// making the table of all sections; nil if there is none. The File has no
+// Sections.
+func (p *Parser) Find(r io.ReaderAt, size int64, name string) (*File, *Section, error) {
+	t, err := p.header(r, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := t.find(name)
+	return t.f, s, err
+}
+
+// header reads the ELF header.
+func (p *Parser) header(r io.ReaderAt, size int64) (*table, error) {
 	f := &p.file
 	*f = File{r: r, size: size, Sections: p.sections[:0]}
 	n := int(min(size, 64))
@@ -114,7 +141,7 @@ func (p *Parser) Parse(r io.ReaderAt, size int64) (*File, error) {
 	}
 	f.Type = f.Order.Uint16(head[16:])
 	f.Machine = f.Order.Uint16(head[18:])
-	t := table{f: f, fields: fields64}
+	t := &table{f: f, fields: fields64}
 	if f.Bits == 32 {
 		t.fields = fields32
 		t.off = uint64(f.Order.Uint32(head[t.offAt:]))
@@ -124,12 +151,7 @@ func (p *Parser) Parse(r io.ReaderAt, size int64) (*File, error) {
 	t.entsize = f.Order.Uint16(head[t.entsizeAt:])
 	t.num = uint64(f.Order.Uint16(head[t.numAt:]))
 	t.strndx = uint32(f.Order.Uint16(head[t.strndxAt:]))
-	err = t.read()
-	p.sections = f.Sections
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
+	return t, nil
 }
 
 // fields says where the ELF header tells of the section table, and the size of
@@ -152,18 +174,64 @@ type table struct {
 }
 
 func (t *table) read() error {
+	b, err := t.bytes()
+	if err != nil {
+		return err
+	}
+	f := t.f
+	f.Sections = slices.Grow(f.Sections, int(t.num))
+	for i := range int(t.num) {
+		f.Sections = append(f.Sections, f.section(b[i*t.size:]))
+	}
+	return t.names()
+}
+
+// find decodes no more of the table than it takes to find a name.
+func (t *table) find(name string) (*Section, error) {
+	b, err := t.bytes()
+	if err != nil || t.num == 0 || t.strndx == 0 {
+		return nil, err
+	}
+	if uint64(t.strndx) >= t.num {
+		return nil, t.badNames()
+	}
+	f := t.f
+	strs := f.section(b[int(t.strndx)*t.size:])
+	names, err := f.Data(&strs, maxStrings)
+	if err != nil {
+		return nil, fmt.Errorf("reading section names: %w", err)
+	}
+	want := append([]byte(name), 0)
+	for i := range int(t.num) {
+		at := uint64(f.Order.Uint32(b[i*t.size:]))
+		if at <= uint64(len(names)) && bytes.HasPrefix(names[at:], want) {
+			s := f.section(b[i*t.size:])
+			s.Name = name
+			return &s, nil
+		}
+	}
+	return nil, nil
+}
+
+func (t *table) badNames() error {
+	return &FormatError{int64(t.strndxAt), fmt.Sprintf("names are in section %d of %d", t.strndx, t.num)}
+}
+
+// bytes returns the section headers, and finds out how many there are.
+func (t *table) bytes() ([]byte, error) {
 	f := t.f
 	if t.off == 0 {
-		return nil // no section table
+		t.num = 0
+		return nil, nil // no section table
 	}
 	if int(t.entsize) != t.size {
-		return &FormatError{int64(t.entsizeAt), fmt.Sprintf("section headers of %d bytes, want %d", t.entsize, t.size)}
+		return nil, &FormatError{int64(t.entsizeAt), fmt.Sprintf("section headers of %d bytes, want %d", t.entsize, t.size)}
 	}
 	if t.num == 0 || t.strndx == 0xffff {
 		// Above 0xff00 sections, section 0 holds the true numbers.
 		b, err := f.bytes(t.off, uint64(t.size))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		s := f.section(b)
 		if t.num == 0 {
@@ -174,17 +242,9 @@ func (t *table) read() error {
 		}
 	}
 	if t.num > MaxSections {
-		return &FormatError{int64(t.numAt), fmt.Sprintf("%d sections, at most %d are read", t.num, MaxSections)}
+		return nil, &FormatError{int64(t.numAt), fmt.Sprintf("%d sections, at most %d are read", t.num, MaxSections)}
 	}
-	b, err := f.bytes(t.off, t.num*uint64(t.size))
-	if err != nil {
-		return err
-	}
-	f.Sections = slices.Grow(f.Sections, int(t.num))
-	for i := range int(t.num) {
-		f.Sections = append(f.Sections, f.section(b[i*t.size:]))
-	}
-	return t.names()
+	return f.bytes(t.off, t.num*uint64(t.size))
 }
 
 func (f *File) section(b []byte) Section {
@@ -209,7 +269,7 @@ func (t *table) names() error {
 		return nil
 	}
 	if uint64(t.strndx) >= uint64(len(f.Sections)) {
-		return &FormatError{int64(t.strndxAt), fmt.Sprintf("names are in section %d of %d", t.strndx, len(f.Sections))}
+		return t.badNames()
 	}
 	s := &f.Sections[t.strndx]
 	b, err := f.Data(s, maxStrings)

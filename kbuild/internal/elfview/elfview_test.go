@@ -340,6 +340,29 @@ func TestLongestName(t *testing.T) {
 	}
 }
 
+// checkFind: Find finds what is first in the table of all sections.
+func checkFind(t *testing.T, v *File, b []byte) {
+	t.Helper()
+	var p Parser
+	for i := range min(len(v.Sections), 50) {
+		name := v.Sections[i].Name
+		f, s, err := p.Find(bytes.NewReader(b), int64(len(b)), name)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		want := *v.Section(name)
+		if s == nil && name == "" {
+			continue // the file has no table of names
+		}
+		if s == nil || *s != want || f.Machine != v.Machine || f.Bits != v.Bits {
+			t.Fatalf("%q: %+v, want %+v", name, s, want)
+		}
+	}
+	if _, s, err := p.Find(bytes.NewReader(b), int64(len(b)), ".no such section"); s != nil || err != nil {
+		t.Fatalf("%+v, %v", s, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, k := range kinds {
 		f.Add(k.mod.Bytes())
@@ -364,6 +387,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		checkFind(t, v, b)
 		for i := range v.Sections {
 			s := &v.Sections[i]
 			data, err := v.Data(s, 1<<16)
