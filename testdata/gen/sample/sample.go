@@ -95,11 +95,35 @@ func Write(dir string) error {
 	return writeAll(filepath.Join(dir, "tree"), tree(image))
 }
 
+// config is what the build tree was configured with. It has the fault that
+// kernels have by default: a throw-away key.
+const config = `#
+# Automatically generated file; DO NOT EDIT.
+# Linux/x86 6.12.0 Kernel Configuration
+#
+CONFIG_X86=y
+CONFIG_MODULES=y
+CONFIG_MODULE_SIG=y
+# CONFIG_MODULE_SIG_FORCE is not set
+CONFIG_MODULE_SIG_ALL=y
+# CONFIG_MODULE_SIG_SHA256 is not set
+CONFIG_MODULE_SIG_SHA512=y
+CONFIG_MODULE_SIG_HASH="sha512"
+CONFIG_MODULE_SIG_KEY="certs/signing_key.pem"
+CONFIG_MODULE_SIG_KEY_TYPE_RSA=y
+CONFIG_SYSTEM_TRUSTED_KEYRING=y
+CONFIG_SYSTEM_TRUSTED_KEYS=""
+CONFIG_CRYPTO_RSA=y
+CONFIG_CRYPTO_SHA256=y
+CONFIG_CRYPTO_SHA512=y
+`
+
 // tree is the build tree.
 func tree(image []byte) map[string][]byte {
 	files := map[string][]byte{
 		"include/config/kernel.release": []byte(Release + "\n"),
 		"include/config/auto.conf":      []byte("CONFIG_X86=y\nCONFIG_MODULES=y\n"),
+		".config":                       []byte(config),
 		"arch/x86/boot/bzImage":         image,
 		"vmlinux":                       ko.Module{Release: Release, Text: ko.Code("vmlinux", 9000)}.Vmlinux(make([]byte, 36)),
 		"modules.builtin":               indexes()["modules.builtin"],

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/modhash/modhash/kbuild/kconfig"
+	"github.com/modhash/modhash/kbuild/outfile"
+	"github.com/modhash/modhash/modsig/certlist"
+)
+
+// bundle is a file of certificates that were put together.
+type bundle struct {
+	path  string // for people
+	certs [][]byte
+	write bool // it is not there yet, or holds less
+}
+
+// minCertificate is the shortest certificate in bytes that the kernel's loader
+// takes: its length must be written in two bytes, or the list ends there
+// (crypto/asymmetric_keys/x509_loader.c).
+const minCertificate = 4 + 256
+
+// editTrustedKey adds the certificates in a file to those that the kernel
+// trusts. CONFIG_SYSTEM_TRUSTED_KEYS is the name of one file: make takes it for
+// a prerequisite, and extract-cert for one argument. If it names a file already,
+// that is a source of somebody else, and so is the one that is to be trusted. A
+// third file then holds the certificates of both.
+func editTrustedKey(r *kconfigRun, c *kconfigFile, arg string) error {
+	name, err := c.inTree(arg)
+	if err != nil {
+		return err
+	}
+	certs, private, err := pemCertificates(arg)
+	if err != nil {
+		return err
+	}
+	if private {
+		return withHint(&codeError{exitFinding, errors.New("it holds a private key, which is no source of a build")},
+			"openssl x509 -in %s -out certs/NAME.pem takes the certificate out", arg)
+	}
+	if !c.is("SYSTEM_TRUSTED_KEYRING") {
+		if err := c.set("SYSTEM_TRUSTED_KEYRING", kconfig.Yes); err != nil {
+			return err
+		}
+	}
+	was, _ := c.now.Get(trustedKeys)
+	if was == kconfig.No || was.Text() == "" || was.Text() == name {
+		return c.set(trustedKeys, kconfig.String(name))
+	}
+	have, abs, err := r.trusted(c, was.Text())
+	if err != nil {
+		return err
+	}
+	all := have
+	for _, x := range certs {
+		if !slices.ContainsFunc(all, func(y []byte) bool { return bytes.Equal(x, y) }) {
+			all = append(all[:len(all):len(all)], x)
+		}
+	}
+	if len(all) == len(have) {
+		c.ask(trustedKeys)
+		return nil // they are trusted already
+	}
+	return r.bundleUp(c, was.Text(), abs, all)
+}
+
+// bundleUp writes certificates to the file of --bundle, later, and has the
+// configuration name it. named is what it names now.
+func (r *kconfigRun) bundleUp(c *kconfigFile, named, abs string, certs [][]byte) error {
+	name := r.flags.bundle
+	if err := makeName(name); err != nil || name != path.Clean(name) || !filepath.IsLocal(name) {
+		return usageError("--bundle %s, want a path in the tree", name)
+	}
+	target := filepath.Join(c.trees[0], name)
+	if named == name {
+		target = abs
+	}
+	key, err := filepath.Abs(target)
+	if err != nil {
+		return err
+	}
+	b := r.bundles[key]
+	switch {
+	case b != nil && named != name && !sameCertificates(b.certs, certs):
+		return withHint(fmt.Errorf("another of the configurations needs other certificates in %s", target),
+			"edit them one by one, each with its own --bundle")
+	case b == nil && named != name:
+		there, _, err := pemCertificates(target)
+		if err == nil && !sameCertificates(there, certs) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return withHint(&codeError{exitFinding, fmt.Errorf("%s is there and does not hold just these certificates, so another configuration may name it", target)},
+				"remove it if nothing needs it, or name another file with --bundle")
+		}
+		b = &bundle{write: err != nil}
+	case b == nil:
+		b = &bundle{write: true}
+	case !sameCertificates(b.certs, certs):
+		b.write = true
+	}
+	b.path, b.certs = target, certs
+	r.bundles[key] = b
+	return c.set(trustedKeys, kconfig.String(name))
+}
+
+func sameCertificates(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
+
+// trusted reads the certificates that a configuration trusts by now. abs is the
+// file.
+func (r *kconfigRun) trusted(c *kconfigFile, name string) (certs [][]byte, abs string, err error) {
+	places := []string{name}
+	if !filepath.IsAbs(name) {
+		places = nil
+		for _, tree := range c.trees {
+			places = append(places, filepath.Join(tree, name))
+		}
+	}
+	for _, p := range places {
+		key, err := filepath.Abs(p)
+		if err != nil {
+			return nil, "", err
+		}
+		if b := r.bundles[key]; b != nil {
+			return b.certs, p, nil
+		}
+		certs, _, err := pemCertificates(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("CONFIG_%s names %s already: %w", trustedKeys, p, err)
+		}
+		return certs, p, nil
+	}
+	return nil, "", withHint(fmt.Errorf("CONFIG_%s names %q already, which is not there, so its certificates cannot be kept", trustedKeys, name),
+		"--source names the tree that it is in; --set %s:= before --trusted-key drops it", trustedKeys)
+}
+
+// inTree returns the name of a file from the top of the tree that it is in,
+// which is how make finds it wherever the tree lies.
+func (c *kconfigFile) inTree(file string) (string, error) {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, tree := range c.trees {
+		top, err := filepath.EvalSymlinks(tree)
+		if err == nil {
+			top, err = filepath.Abs(top)
+		}
+		if err != nil {
+			return "", err
+		}
+		rel, err := filepath.Rel(top, filepath.Join(dir, filepath.Base(file)))
+		if err != nil || !filepath.IsLocal(rel) {
+			continue
+		}
+		name := filepath.ToSlash(rel)
+		return name, makeName(name)
+	}
+	hint := "copy it into the tree, as certs/" + filepath.Base(file) + ": it is a source of the build"
+	if len(c.trees) == 0 {
+		return "", withHint(&usage{errors.New("there is no tree that the path could start from")}, "--source names it; a .config is in its build tree")
+	}
+	return "", withHint(&usage{fmt.Errorf("it is not in the tree %s", strings.Join(c.trees, " or "))}, "%s", hint)
+}
+
+// makeName refuses what a makefile would not take for one name.
+func makeName(name string) error {
+	for _, r := range name {
+		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("._+@,/-", r) {
+			return usageError("the path %q has a character that make does not take in a name", name)
+		}
+	}
+	return nil
+}
+
+// pemCertificates reads the certificates of a PEM file, in their order, and
+// tells whether there is a private key too. The kernel's build reads them so
+// (certs/extract-cert.c).
+func pemCertificates(path string) (certs [][]byte, private bool, err error) {
+	st, err := os.Stat(path) // first: a named pipe would be waited for
+	if err != nil {
+		return nil, false, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, false, fmt.Errorf("%s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, false, err
+	}
+	defer f.Close() // read only
+	data, err := io.ReadAll(io.LimitReader(f, maxCertificates+1))
+	switch {
+	case err != nil:
+		return nil, false, err
+	case len(data) > maxCertificates:
+		return nil, false, fmt.Errorf("%s has more than %d bytes", path, maxCertificates)
+	case !bytes.Contains(data, []byte("-----BEGIN ")):
+		return nil, false, withHint(fmt.Errorf("%s is no PEM file", path), "of a DER file: openssl x509 -inform DER -in %s -out NAME.pem", path)
+	}
+	blocks := bytes.Count(data, []byte("-----BEGIN "))
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		blocks--
+		switch {
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			private = true
+		case block.Type == "TRUSTED CERTIFICATE":
+			return nil, false, fmt.Errorf("%s: a TRUSTED CERTIFICATE is of OpenSSL alone: openssl x509 -in %s makes a CERTIFICATE of it", path, path)
+		case block.Type == "CERTIFICATE" || block.Type == "X509 CERTIFICATE":
+			n := len(certs) + 1
+			if x := certlist.ParseOne(block.Bytes); x.Err != nil {
+				return nil, false, fmt.Errorf("%s: certificate %d: %w", path, n, x.Err)
+			}
+			if len(block.Bytes) < minCertificate {
+				return nil, false, fmt.Errorf("%s: certificate %d has %d bytes: the kernel drops those under %d, and all behind them", path, n, len(block.Bytes), minCertificate)
+			}
+			certs = append(certs, block.Bytes)
+		}
+	}
+	if blocks != 0 {
+		return nil, private, fmt.Errorf("%s: there is a block that cannot be decoded", path) // OpenSSL stops there
+	}
+	if len(certs) == 0 {
+		return nil, private, fmt.Errorf("%s holds no certificate", path)
+	}
+	return certs, private, nil
+}
+
+func (r *kconfigRun) sortedBundles() []*bundle {
+	var out []*bundle
+	for _, b := range r.bundles {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b *bundle) int { return cmp.Compare(a.path, b.path) })
+	return out
+}
+
+// writeBundles writes the files that configurations are going to name. If a later
+// step fails, they are named by none, or by one that was to trust what is new.
+func (r *kconfigRun) writeBundles() error {
+	for _, b := range r.sortedBundles() {
+		if !b.write {
+			continue
+		}
+		var text bytes.Buffer
+		for _, der := range b.certs {
+			if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+				return err
+			}
+		}
+		if err := os.MkdirAll(filepath.Dir(b.path), 0o777); err != nil {
+			return err
+		}
+		var o outfile.Options
+		if st, err := os.Stat(b.path); err == nil {
+			o.Mode = st.Mode().Perm()
+		}
+		target, err := outfile.Resolve(b.path)
+		if err == nil {
+			err = outfile.Bytes(target, o, text.Bytes())
+		}
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", b.path, outfile.Bare(err))
+		}
+	}
+	return nil
+}
