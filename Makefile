@@ -6,6 +6,7 @@
 # make check        format, vet, linters, imports, reproducible static program
 # make corpus       download real kernels into the cache
 # make e2e          the real thing: distribution kernels and tools
+# make e2e-kernel   kernels that are built, booted and asked what they load
 # make bench        ratios against named peers, on the corpus
 # make man install clean
 
@@ -31,7 +32,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # How long each fuzz target runs in "make test".
 FUZZTIME ?= 2s
 
-.PHONY: build run test fuzz check reproducible vulncheck corpus e2e bench man install clean
+.PHONY: build run test fuzz check reproducible vulncheck corpus e2e e2e-kernel bench man install clean
 
 build:
 	$(GOBUILD) -o bin/modhash ./cmd/modhash
@@ -85,6 +86,9 @@ corpus:
 e2e: build
 	testdata/e2e/run.sh
 
+e2e-kernel: build
+	testdata/e2e-kernel/run.sh
+
 bench: build
 	testdata/e2e/corpus.sh
 	$(GO) run ./testdata/gen/bench
@@ -95,6 +99,8 @@ man: build
 
 install: man
 	install -D -m 755 bin/modhash $(DESTDIR)$(PREFIX)/bin/modhash
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/modhash
+	ln -sf ../../bin/modhash $(DESTDIR)$(PREFIX)/lib/modhash/modules-merkle-tree
 	for page in .build/man/*.1; do install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
 	mkdir -p .build/completions
 	bin/modhash completion bash >.build/completions/bash

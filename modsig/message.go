@@ -21,7 +21,6 @@ type Message struct {
 	infos    []signerInfo
 	attrs    bool // signed attributes
 	waivable bool
-	data     []byte // of the content
 }
 
 // signerInfo is what a kernel keeps of a SignerInfo.
@@ -96,7 +95,6 @@ type messageParser struct {
 	dot  []byte // its content
 
 	si                   signerInfo
-	digestName           string
 	bySKID               bool
 	issuer, serial, skid value
 }
