@@ -32,6 +32,7 @@ var level = map[string]int{
 	"kbuild/compare":           6,
 	"kbuild/verify":            6,
 	"kbuild/prove":             6,
+	"kbuild/load":              6,
 	"kbuild/lint":              6,
 	"kbuild/inspect":           6,
 	"kbuild/report":            7,

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild/image"
+	"github.com/modhash/modhash/kbuild/kconfig"
+	"github.com/modhash/modhash/kbuild/kmod"
+	"github.com/modhash/modhash/modsig"
+)
+
+// Rules is the order of the kernel's first steps.
+type Rules string
+
+// The orders that exist.
+const (
+	Mainline Rules = "mainline"
+	Hashes   Rules = "hashes"
+)
+
+// Kernel is what is known about a kernel. The zero value of a field is that it is
+// not known.
+type Kernel struct {
+	Rules Rules // "" is Mainline
+
+	Modules    Fact // CONFIG_MODULES
+	Signatures Fact // CONFIG_MODULE_SIG
+	Hashes     Fact // CONFIG_MODULE_HASHES
+	Enforced   Fact // CONFIG_MODULE_SIG_FORCE
+	Lockdown   Fact // CONFIG_SECURITY_LOCKDOWN_LSM
+	ForceLoad  Fact // CONFIG_MODULE_FORCE_LOAD
+	Versions   Fact // CONFIG_MODVERSIONS
+	Livepatch  Fact // CONFIG_LIVEPATCH
+	AnySpace   Fact // CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS
+	Decompress Fact // CONFIG_MODULE_DECOMPRESS
+
+	Decompressor kmod.Compression // of CONFIG_MODULE_DECOMPRESS; None: not known
+
+	Hashset *hashset.Section // nil: not known
+	// Keyrings are what the kernel may check signatures with: one, or several if
+	// it is not known which one. None: not known.
+	Keyrings []*modsig.Keyring
+	Listing  *KeyListing // of the running system; nil: none is given
+
+	Arch     string // in the words of the manifest: "x86_64"; "" if not known
+	Bits     int    // 32 or 64
+	Release  string
+	Vermagic string   // all of it, with the blank at its end; "" if not known
+	Symbols  *Symbols // nil: not known
+	Struct   int      // size in bytes of struct module; 0: not known, and not compared
+
+	order  binary.ByteOrder // nil: not known
+	branch map[byte]Fact    // branch filters of the xz decoder, by their number in the format
+}
+
+// Sources are what a [Kernel] is made of.
+type Sources struct {
+	Image  *image.Image
+	Config *kconfig.File // nil: the one that is embedded in the image, if there is one
+	Rules  Rules         // "": Hashes if the image has a hashset or the configuration says so
+	// Trusted are DER certificates of keys that the running system trusts besides: of
+	// the secondary keyring and, where a distribution's kernel asks that too, of the
+	// platform keyring. No others are taken to be there.
+	Trusted [][]byte
+	Listing *KeyListing
+	Symbols *Symbols
+}
+
+// NewKernel finds out what the image, and what is given besides, tell. The error is
+// one of reading the image.
+func NewKernel(s Sources) (*Kernel, error) {
+	img := s.Image
+	k := &Kernel{
+		Rules: s.Rules, Listing: s.Listing, Symbols: s.Symbols,
+		Arch: img.Arch, Bits: img.Bits, Release: img.Release, order: img.Order,
+	}
+	if k.Bits == 0 {
+		k.Bits = 64
+	}
+	cfg := s.Config
+	if cfg == nil && img.Config != nil {
+		if f, err := kconfig.Parse(img.Config); err == nil {
+			cfg = f
+		}
+	}
+	k.hashset(img)
+	if cfg != nil {
+		k.configure(cfg)
+	}
+	if k.Rules == "" {
+		k.Rules = Mainline
+		if img.Hashset != nil || k.Hashes == Yes {
+			k.Rules = Hashes
+		}
+	}
+	if k.Rules == Mainline {
+		k.Hashes = No // the symbol does not exist there
+	}
+	if err := k.scan(img); err != nil {
+		return nil, err
+	}
+	k.Struct = structModule(img)
+	if k.Vermagic != "" {
+		k.Versions = factOf(strings.Contains(k.Vermagic, " modversions "))
+	} else if cfg != nil {
+		k.Vermagic = configuredVermagic(cfg, k.Arch, k.Release)
+	}
+	if k.Versions == Maybe && s.Symbols != nil {
+		k.Versions = factOf(s.Symbols.checksums)
+	}
+	k.keyrings(img, cfg, s.Trusted)
+	return k, nil
+}
+
+// hashset reads the section as the kernel does, which takes any root as it stands.
+func (k *Kernel) hashset(img *image.Image) {
+	h := img.Hashset
+	switch {
+	case h == nil && (img.Kind() == image.ELF || img.SymbolsFrom != ""):
+		k.Hashes = No
+		return
+	case h == nil:
+		return
+	}
+	k.Hashes = Yes
+	const merkle = 36
+	if len(h.Data) == merkle {
+		root := hashset.Root{Levels: h.Order.Uint32(h.Data)}
+		copy(root.Hash[:], h.Data[4:])
+		k.Hashset = &hashset.Section{Scheme: hashset.Merkle, Root: root}
+		return
+	}
+	section, err := hashset.ParseSection(h.Data, h.Order)
+	var se *hashset.SectionError
+	if errors.As(err, &se) {
+		section = se.Section
+	}
+	if section.Scheme == hashset.Flat {
+		k.Hashset = &section
+	}
+}
+
+// configure takes from a .config what it tells.
+func (k *Kernel) configure(cfg *kconfig.File) {
+	is := func(name string) Fact {
+		v, _ := cfg.Get(name)
+		return factOf(v == kconfig.Yes)
+	}
+	for name, f := range map[string]*Fact{
+		"MODULES": &k.Modules, "MODULE_SIG": &k.Signatures, "MODULE_SIG_FORCE": &k.Enforced,
+		"SECURITY_LOCKDOWN_LSM": &k.Lockdown, "MODULE_FORCE_LOAD": &k.ForceLoad, "MODVERSIONS": &k.Versions,
+		"LIVEPATCH": &k.Livepatch, "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS": &k.AnySpace, "MODULE_DECOMPRESS": &k.Decompress,
+	} {
+		*f = is(name)
+	}
+	if k.Hashes == Maybe { // what the image holds goes before what is said of it
+		k.Hashes = is("MODULE_HASHES")
+	}
+	k.branch = map[byte]Fact{}
+	for id, name := range map[byte]string{4: "X86", 5: "POWERPC", 6: "IA64", 7: "ARM", 8: "ARMTHUMB", 9: "SPARC", 10: "ARM64", 11: "RISCV"} {
+		k.branch[id] = is("XZ_DEC_" + name)
+	}
+	for _, c := range []kmod.Compression{kmod.Gzip, kmod.XZ, kmod.Zstd} {
+		if is("MODULE_COMPRESS_"+strings.ToUpper(c.String())) == Yes {
+			k.Decompressor = c
+		}
+	}
+}
+
+// keyrings makes the keyrings of the built-in certificates and of those given. An
+// algorithm that is a module may be loaded already when it is needed, or not; of
+// one that no configuration speaks of nothing is known at all. So there are two: with
+// all that may be there, and with nothing but what is certain.
+func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, more [][]byte) {
+	most, least := modsig.Kernel{}, modsig.Kernel{}
+	most.Major, most.Minor = version(k.Release)
+	least.Major, least.Minor = most.Major, most.Minor
+	differ := true
+	least.Has = func(string) bool { return false }
+	if cfg != nil {
+		waive, _ := cfg.Get("PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA")
+		most.WaivesAttributes, least.WaivesAttributes = waive == kconfig.Yes, waive == kconfig.Yes
+		most.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v.On() }
+		least.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v == kconfig.Yes }
+		differ = false
+		for _, symbol := range algorithmSymbols {
+			v, _ := cfg.Get(symbol)
+			differ = differ || v == kconfig.Mod
+		}
+	}
+	k.Keyrings = []*modsig.Keyring{k.keyring(most, img, more)}
+	if differ {
+		k.Keyrings = append(k.Keyrings, k.keyring(least, img, more))
+	}
+}
+
+func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte) *modsig.Keyring {
+	r := modsig.NewKeyring(kind)
+	if k.Listing != nil {
+		for _, d := range k.Listing.denied {
+			r.Deny(d)
+		}
+	}
+	if img.Revoked != nil {
+		for i := range img.Revoked.Certificates {
+			r.Revoke(img.Revoked.Certificates[i].Raw) // one that is refused is not in the ring
+		}
+	}
+	if l := img.Trusted; l != nil {
+		for i := range l.Certificates {
+			if c := &l.Certificates[i]; k.Signatures != No || c.Offset >= l.ModuleSize {
+				r.Add(c.Raw) // as before
+			}
+		}
+	}
+	for _, der := range more {
+		r.Add(der) // as before
+	}
+	return r
+}
+
+// algorithmSymbols are the switches of the algorithms that package modsig asks for,
+// by the start of their names.
+var algorithmSymbols = map[string]string{
+	"sha1": "CRYPTO_SHA1", "sha224": "CRYPTO_SHA256", "sha256": "CRYPTO_SHA256", "sha384": "CRYPTO_SHA512", "sha512": "CRYPTO_SHA512",
+	"sha3": "CRYPTO_SHA3", "md4": "CRYPTO_MD4", "md5": "CRYPTO_MD5", "streebog256": "CRYPTO_STREEBOG", "streebog512": "CRYPTO_STREEBOG",
+	"sm3": "CRYPTO_SM3_GENERIC", "sm2": "CRYPTO_SM2", "rsa": "CRYPTO_RSA", "ecdsa": "CRYPTO_ECDSA", "ecrdsa": "CRYPTO_ECRDSA",
+	"mldsa44": "CRYPTO_MLDSA", "mldsa65": "CRYPTO_MLDSA", "mldsa87": "CRYPTO_MLDSA",
+}
+
+func algorithmSymbol(algorithm string) string {
+	family, _, _ := strings.Cut(algorithm, "-")
+	return algorithmSymbols[family]
+}
+
+// version takes "6.12" out of a release; 0, 0 if there is none.
+func version(release string) (major, minor int) {
+	first, rest, _ := strings.Cut(release, ".")
+	major, err := strconv.Atoi(first)
+	if err != nil {
+		return 0, 0
+	}
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	minor, err = strconv.Atoi(rest[:end])
+	if err != nil {
+		return 0, 0
+	}
+	return major, minor
+}

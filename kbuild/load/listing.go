@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/modhash/modhash/modsig"
+)
+
+// KeyListing is what /proc/keys of a running system shows of its certificates. It
+// holds no key, so it can tell that a signer may be known there, and nothing about
+// a signature; nor does it tell which keyring a key is in.
+type KeyListing struct {
+	keys   [][]byte // the key id, or the serial number of a certificate without one
+	denied []string // "tbs:…" and "bin:…", of the blacklist
+}
+
+// maxListing is above any listing in bytes.
+const maxListing = 16 << 20
+
+// ErrNotListing is what [ReadKeyListing] wraps.
+var ErrNotListing = errors.New("not a listing of /proc/keys")
+
+// ReadKeyListing reads a copy of /proc/keys (security/keys/proc.c), with lines like
+//
+//	0f8f2ca1 I------     1 perm 1f030000     0     0 asymmetri NAME: HEX: X509.rsa 89abcdef []
+//
+// Keys of other types than asymmetric and blacklist are passed over. The error wraps
+// [ErrNotListing], or is one of r.
+func ReadKeyListing(r io.Reader) (*KeyListing, error) {
+	in := bufio.NewScanner(io.LimitReader(r, maxListing+1))
+	in.Buffer(nil, 64<<10)
+	l := &KeyListing{}
+	line, size := 0, 0
+	for in.Scan() {
+		line++
+		size += len(in.Bytes()) + 1
+		if err := l.add(string(bytes.TrimSuffix(in.Bytes(), []byte("\r")))); err != nil {
+			return nil, fmt.Errorf("%w: line %d: %w", ErrNotListing, line, err)
+		}
+	}
+	switch err := in.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("%w: line %d is too long", ErrNotListing, line+1)
+	case err != nil:
+		return nil, err
+	case size > maxListing:
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrNotListing, maxListing)
+	case line == 0:
+		return nil, fmt.Errorf("%w: it is empty", ErrNotListing)
+	}
+	return l, nil
+}
+
+// add reads a line: serial number in hex, flags, usage, timeout, permissions in
+// hex, user, group, type (its first nine characters), description.
+func (l *KeyListing) add(line string) error {
+	rest := line
+	var f [8]string
+	for i := range f {
+		rest = strings.TrimLeft(rest, " ")
+		f[i], rest, _ = strings.Cut(rest, " ")
+	}
+	if !isHex(f[0], 8) || !isHex(f[4], 8) || len(f[1]) != 7 || f[7] == "" {
+		return fmt.Errorf("%.60q", line)
+	}
+	rest = strings.TrimLeft(rest, " ")
+	switch f[7] {
+	case "asymmetri":
+		if k, ok := parseDescription(rest); ok {
+			l.keys = append(l.keys, k)
+		}
+	case "blacklist":
+		l.denied = append(l.denied, strings.TrimSpace(rest))
+	}
+	return nil
+}
+
+func isHex(s string, n int) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == n
+}
+
+// parseDescription takes the id out of "NAME: HEX: X509.rsa 89abcdef []"; NAME may
+// hold colons.
+func parseDescription(s string) ([]byte, bool) {
+	i := strings.LastIndex(s, ": X509.")
+	if i < 0 {
+		return nil, false // a key of another kind, such as one of a TPM
+	}
+	s = s[:i]
+	id, err := hex.DecodeString(s[strings.LastIndexByte(s, ' ')+1:])
+	return id, err == nil && len(id) > 0
+}
+
+// Len is the number of keys, without those of the blacklist.
+func (l *KeyListing) Len() int { return len(l.keys) }
+
+// mayKnow reports whether the key of a signer can be among the listed ones that are
+// not known: by its key id. A signature that names an issuer and a serial number
+// tells no key id, and a listing neither, so that any other key may be the signer's.
+func (l *KeyListing) mayKnow(s *modsig.Signer, known []*modsig.Key) bool {
+	return slices.ContainsFunc(l.keys, func(id []byte) bool {
+		if s.KeyID != nil {
+			return bytes.Equal(id, s.KeyID)
+		}
+		return !slices.ContainsFunc(known, func(k *modsig.Key) bool {
+			return bytes.Equal(k.KeyID, id) || k.KeyID == nil && bytes.Equal(k.Serial.Bytes(), bytes.TrimLeft(id, "\x00"))
+		})
+	})
+}
