@@ -64,7 +64,7 @@ type checkLoadFlags struct {
 	config, systemMap, kernel string
 	format, call, tmpdir      string
 	flags                     []string
-	all                       bool
+	all, alone                bool
 	maxImage, maxModule       int64
 }
 
@@ -100,6 +100,7 @@ func (a *app) checkLoad() *cobra.Command {
 	fl.StringVar(&f.call, "call", "", "hand modules over with `CALL` as they are: finit_module or init_module (default: as modprobe does)")
 	fl.StringSliceVar(&f.flags, "flags", nil, "`FLAGS` of finit_module: ignore-modversions, ignore-vermagic (both as modprobe --force), compressed")
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
+	fl.BoolVar(&f.alone, "alone", false, "judge each module as if no other had been loaded before")
 	fl.BoolVar(&f.all, "all", false, "show the steps of every module in the text")
 	fl.StringVar(&f.tmpdir, "tmpdir", "", "`FOLDER` for what is decompressed (default: that of the system)")
 	fl.Int64Var(&f.maxImage, "max-image", image.DefaultLimit/mib, "refuse an image that decompresses to more than `MIB` MiB")
@@ -177,6 +178,9 @@ func (a *app) runCheckLoad(ctx context.Context, f *checkLoadFlags, args []string
 			return fmt.Errorf("%s: %w", path, outfile.Bare(err))
 		}
 		l.Modules = append(l.Modules, report.LoadedModule{Path: path, Result: r})
+		if f.alone {
+			c.Forget()
+		}
 	}
 	style := a.style()
 	style.All = f.all

@@ -44,10 +44,15 @@ func NewChecker(k *Kernel, o Options) *Checker {
 		o.MaxSize = kmod.DefaultMaxSize
 	}
 	c := &Checker{k: k, o: o, dec: codec.NewDecoder(), buf: spool.NewBuffer(nil, o.TempDir), loaded: map[Mode]map[string]Fact{}}
-	for _, m := range o.Modes {
+	c.Forget()
+	return c
+}
+
+// Forget takes the kernel to be one that has loaded nothing yet.
+func (c *Checker) Forget() {
+	for _, m := range c.o.Modes {
 		c.loaded[m] = map[string]Fact{}
 	}
-	return c
 }
 
 // Close frees the Checker.

@@ -256,4 +256,8 @@ func TestDuplicates(t *testing.T) {
 			t.Errorf("%s: %s, want %s", test.file, got, test.want)
 		}
 	}
+	c.Forget()
+	if got := strings.Join(load("a0-valid"), " "); got != "0 0 0" {
+		t.Errorf("after forgetting: %s", got)
+	}
 }
