@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# Checks of how a kernel with hashes is built, installed and packed. Sourced after
+# build.sh. They work in TREES/one/build, on the config of one/sig+hashes, and
+# leave it as they found it.
+
+# Strip options for the packages: the kernel's deb and pacman targets always strip.
+STRIPPED=1
+
+# The packages that pack.
+PACKAGE_PACKAGES=(debhelper dpkg-dev fakeroot kmod makepkg pacman-package-manager rpm rsync)
+
+# logged COMMAND…: run it with a log of its own, in WORK/log.
+logged() {
+	local LOG=$WORK/log
+	: >"$LOG"
+	"$@"
+}
+
+# as_before: the kernel is the one that was kept.
+as_before() {
+	cmp "$TREES/one/build/vmlinux" "$TREES/one/sig+hashes/vmlinux"
+	cmp "$TREES/one/build/arch/x86/boot/bzImage" "$TREES/one/sig+hashes/bzImage"
+}
+
+# nothing_to_do: a second make hashes, links and packs nothing.
+nothing_to_do() {
+	logged kernel_make one all
+	! grep -E '^  (LD|MERKLE|HASHES|BUILD|CC|AS) ' "$WORK/log" || fail "make did something again"
+	as_before
+}
+
+# one_module: a changed module changes the root and nothing else in vmlinux; both
+# make targets bring it there.
+one_module() {
+	local file=$TREES/one/src/lib/crc7.c build=$TREES/one/build differing
+	cp -p "$file" "$WORK/crc7.c"
+	sed -i 's/CRC7 calculations/CRC7 calculatiens/' "$file"
+	logged kernel_make one all || true
+	cp -p "$WORK/crc7.c" "$file"
+	touch "$file"
+	! grep -E '^  LD +vmlinux' "$WORK/log" || fail "vmlinux was linked again"
+	differing=$({ cmp -l "$build/vmlinux" "$TREES/one/sig+hashes/vmlinux" || true; } | wc -l)
+	[ "$differing" -gt 0 ] && [ "$differing" -le 32 ] || fail "$differing bytes of vmlinux differ"
+	! cmp -s "$build/arch/x86/boot/bzImage" "$TREES/one/sig+hashes/bzImage" ||
+		fail "the boot image did not notice"
+	logged kernel_keep one changed
+	expect 1 '^different: 19 modules, 1 different, 18 payload-identical' \
+		mh diff "$(kernel_modlib one sig+hashes)" "$(kernel_modlib one changed)"
+	says lib/crc7.ko
+	logged kernel_make one modules
+	cmp "$build/vmlinux" "$TREES/one/sig+hashes/vmlinux"
+	logged kernel_make one all
+	as_before
+}
+
+# refuses REGEX COMMAND…: it fails, and says why.
+refuses() {
+	local regex=$1
+	shift
+	! logged "$@" || fail "this should have failed: $*"
+	grep -E -e "$regex" "$WORK/log" || fail "it failed, but says: $(tail -n 3 "$WORK/log")"
+}
+
+# strip_at_install: another INSTALL_MOD_STRIP than the build's; the modules are
+# named, and what to do. The same by the package target that strips by default.
+strip_at_install() {
+	refuses 'None of these [0-9]+ modules would load: .*kernel/lib/crc7\.ko.* Set INSTALL_MOD_STRIP=1' \
+		kernel_try one INSTALL_MOD_PATH="$TREES/one/none" INSTALL_MOD_STRIP=1 modules_install
+	refuses 'None of these [0-9]+ modules would load: .*kernel/lib/crc7\.ko.* Set INSTALL_MOD_STRIP=1' \
+		pack one bindeb-pkg
+}
+
+# changed_at_install: a module that is not what was hashed.
+changed_at_install() {
+	local module=$TREES/one/build/lib/crc7.ko
+	cp -p "$module" "$WORK/crc7.ko"
+	strip_differently >"$TREES/bin/strip"
+	chmod 755 "$TREES/bin/strip"
+	logged kernel_make one INSTALL_MOD_STRIP=1 all
+	refuses 'kernel/[^ ]*\.ko is not the module that was hashed' \
+		kernel_try one INSTALL_MOD_PATH="$TREES/one/none" INSTALL_MOD_STRIP=1 \
+		STRIP="$TREES/bin/strip" modules_install
+	logged kernel_make one all
+	as_before
+}
+
+# A strip of another version: what it writes is not what the build's strip wrote.
+strip_differently() {
+	printf '%s\n' '#!/bin/sh' 'strip "$@" && for last; do :; done && printf x >>"$last"'
+}
+
+# no_certificate: the build ends, and makes no key instead.
+no_certificate() {
+	local file=$TREES/one/src/$CERTIFICATE
+	mv "$file" "$WORK/certificate"
+	refuses "No rule to make target '$CERTIFICATE'" kernel_try one all || {
+		mv "$WORK/certificate" "$file"
+		return 1
+	}
+	mv "$WORK/certificate" "$file"
+	no_key one
+	logged kernel_make one all
+	as_before
+}
+
+# no_throwaway_key: the kernel's default, a key for each build.
+no_throwaway_key() {
+	local config=$TREES/one/build/.config
+	cp "$config" "$WORK/config"
+	sed -i 's,^CONFIG_MODULE_SIG_KEY=.*,CONFIG_MODULE_SIG_KEY="certs/signing_key.pem",' "$config"
+	refuses 'without a private key: set CONFIG_MODULE_SIG_KEY=""' kernel_try one all || {
+		cp "$WORK/config" "$config"
+		return 1
+	}
+	cp "$WORK/config" "$config"
+	no_key one
+	logged kernel_make one all
+	as_before
+}
+
+# --- packages ----------------------------------------------------------------
+
+# pack NAME TARGET [NAME=VALUE…]: a package target of the kernel, with all that the
+# package can be told not to take from the builder.
+PACK_EPOCH=1767225600
+pack() {
+	local name=$1
+	shift
+	# The targets count .version up and would make release 2 of the package.
+	rm -f "$TREES/$name/build/.version"
+	as_builder "$name" env DEB_BUILD_OPTIONS="parallel=$JOBS terse" \
+		DEB_BUILD_PROFILES=pkg.linux-upstream.nokernelheaders \
+		DEBFULLNAME=modhash DEBEMAIL=modhash@example.org \
+		PACMAN_EXTRAPACKAGES= PKGDEST="$TREES/$name/pacman" PKGEXT=.pkg.tar.zst PACKAGER=modhash \
+		SOURCE_DATE_EPOCH=$PACK_EPOCH TAR_OPTIONS="--mtime=@$PACK_EPOCH --sort=name" \
+		make -C build -j "$JOBS" KBUILD_VERBOSE=0 "$@"
+}
+
+RPM_OPTIONS="--without devel --define '_buildhost modhash' \
+--define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1'"
+
+# packages NAME: all of them, in TREES/NAME/packages; what they hold, as installed
+# by make, in TREES/NAME/stripped.
+packages() {
+	local name=$1 dir=$TREES/$1 target start
+	local KERNEL_ENV=("${KERNEL_ENV[@]}" INSTALL_MOD_STRIP=$STRIPPED)
+	kernel_build "$name" stripped sig+hashes none
+	rm -rf "$dir/packages" "$dir/pacman" "$dir"/*.deb "$dir/build/rpmbuild" "$dir"/build/*.tar
+	mkdir -p "$dir/packages" "$dir/pacman"
+	own "$name" "$dir/pacman"
+	for target in bindeb-pkg pacman-pkg binrpm-pkg tar-pkg; do
+		start=$SECONDS
+		pack "$name" "$target" MAKEPKGOPTS=--nodeps RPMOPTS="$RPM_OPTIONS" || {
+			tail -n 20 "$LOG" >&2
+			die "make $target of $name failed, see $LOG"
+		}
+		say "$name: make $target: $((SECONDS - start)) s"
+	done
+	cp "$dir"/linux-image-*.deb "$dir"/pacman/linux-upstream-*.pkg.tar.zst \
+		"$dir"/build/rpmbuild/RPMS/*/kernel-[0-9]*.rpm "$dir"/build/linux-*.tar "$dir/packages/"
+}
+
+# package_unpack FILE FOLDER
+package_unpack() {
+	rm -rf "$2"
+	mkdir -p "$2"
+	case $1 in
+	*.deb) dpkg-deb -x "$1" "$2" ;;
+	*.rpm) rpm2cpio "$1" | (cd "$2" && cpio -id --quiet) ;;
+	*.tar) tar -xf "$1" -C "$2" ;;
+	*.tar.zst) tar --zstd -xf "$1" -C "$2" ;;
+	*) fail "what is $1?" ;;
+	esac
+}
+
+# package_carries FILE: the manifest, the modules with their proofs, and the image
+# are in it, as make installs them.
+package_carries() {
+	local out=$WORK/unpacked modlib installed=$TREES/one/stripped image
+	package_unpack "$1" "$out"
+	modlib=$(find "$out" -path '*/lib/modules/*' -name modules.order -printf '%h\n')
+	[ -n "$modlib" ] || fail "no modules in ${1##*/}"
+	diff -r "$modlib/kernel" "$(kernel_modlib one stripped)/kernel"
+	cmp "$modlib/modhash.manifest" "$(kernel_modlib one stripped)/modhash.manifest"
+	image=$(find "$out" -type f -name 'vmlinuz*')
+	cmp "$image" "$installed/bzImage"
+	mh verify --require-trailer proof "$(kernel_modlib one stripped)/modhash.manifest" "$1"
+}

@@ -1,0 +1,253 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Shows on kernels that boot that modules load by hash and nothing else does, and
+# that such kernels are built twice bit by bit without a private key. One line per
+# check, `ok NAME` or `FAIL NAME: why`, as ../e2e/run.sh.
+#
+#   MODHASH            the program (default: bin/modhash, built if it is missing)
+#   MODHASH_CACHE      see ../e2e/lib.sh; the kernel's source comes from there
+#   MODHASH_TREES      where kernels are built (default: /var/tmp/modhash-e2e-kernel)
+#   MODHASH_E2E_WRITE  if set, answers.tsv is written, not compared
+#
+# source.sh  the distribution's source with our patch
+# build.sh   config and build
+# drive.sh   what the build makes sure of, and packages
+# boot.sh    what a kernel answers; with init.c, cases.py, and predict.py for what
+#            check-load says of the same
+#
+# answers.tsv holds the answers as they were when it was written, see ask in boot.sh;
+# those of a run are left in TREES/answers.tsv.
+#
+# Needs a Debian system, a mirror of Debian, and root for what it installs and for
+# the users that build. There are two full builds; the other kernels are made from
+# the first by changes of its config.
+
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=../e2e/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=../e2e/check.sh
+. "$E2E_DIR/check.sh"
+# shellcheck source-path=SCRIPTDIR source=source.sh
+. "$ROOT_DIR/testdata/e2e-kernel/source.sh"
+# shellcheck source-path=SCRIPTDIR source=build.sh
+. "$KERNEL_DIR/build.sh"
+# shellcheck source-path=SCRIPTDIR source=drive.sh
+. "$KERNEL_DIR/drive.sh"
+# shellcheck source-path=SCRIPTDIR source=boot.sh
+. "$KERNEL_DIR/boot.sh"
+
+program() {
+	if [ -z "${MODHASH:-}" ]; then
+		MODHASH=$ROOT_DIR/bin/modhash
+		[ -x "$MODHASH" ] || CGO_ENABLED=0 go -C "$ROOT_DIR" build -trimpath \
+			-ldflags=-buildid= -o bin/modhash ./cmd/modhash
+	fi
+	MODHASH=$(realpath "$MODHASH")
+	PROG=("$MODHASH")
+}
+
+# prepare NAME: the builder and its source.
+prepare() {
+	builder_make "$1"
+	source_unpack "$1"
+}
+
+# answers KERNEL KIND AS [NAME=VALUE…]: record what the kernel one/AS says to the
+# cases that its own modules make.
+answers() { answers_to "$1" "$TREES/one/$3/bzImage" "${@:2}"; }
+
+# answers_to KERNEL IMAGE KIND AS [NAME=VALUE…]: the same for any image.
+answers_to() {
+	local kernel=$1 image=$2 kind=$3 folder=$WORK/$1-$3
+	shift 3
+	cases_make "$folder" "$kind" one "$@"
+	ask "$kernel" "$image" "$folder"
+	cat "$folder.tsv" >>"$ANSWERS"
+}
+
+# loads_all KERNEL AS [compress=NAME]: every module, in every mode, by its hash:
+# nothing is tainted.
+loads_all() {
+	local kernel=$1 folder=$WORK/$1-all mode
+	answers "$kernel" all "${@:2}"
+	awk -F '\t' '$6 != 0 || $7 != 0 || $8 != 0 || $9 != "none" { print; bad = 1 } END { exit bad }' \
+		"$folder.tsv" || fail "$kernel does not load these"
+	[ "$(wc -l <"$folder.tsv")" -ge 12 ] || fail "only $(wc -l <"$folder.tsv") modules"
+	for mode in "${MODES[@]}"; do
+		[ "$(awk -F '\t' '$1 == "@result" { tainted = $5 } END { print tainted }' "$folder.$mode.lines")" = 0 ] ||
+			fail "$kernel is tainted in $mode"
+	done
+}
+
+# predicted KERNEL KIND AS: check-load says what the kernel said, in every cell. AS
+# is the kernel whose config it has.
+predicted() {
+	local image=$TREES/one/$1/bzImage folder=$WORK/$1-$2
+	python3 "$KERNEL_DIR/predict.py" "$MODHASH" "$image" "$TREES/one/$3/config" \
+		"$TREES/one/build/Module.symvers" "$folder" "$folder.tsv"
+}
+
+# admits AS [FILE]: the image admits the modules that were built with it and
+# nothing else; its certificate is FILE.
+admits() {
+	local keys=()
+	[ -z "${2:-}" ] || keys=(--keys "$2")
+	expect 0 '^verified: the kernel admits all 19 modules and nothing else by hash$' \
+		mh verify --image "$TREES/one/$1/bzImage" "${keys[@]}" "$TREES/one/$1/root"
+	[ -z "${2:-}" ] || expect 1 '^NOT verified: 1 certificate$' \
+		mh verify --image "$TREES/one/$1/bzImage" "$TREES/one/$1/root"
+}
+
+# refuses_covert: the kernel that was just seen to load a module more.
+refuses_covert() {
+	grep -qP '^root-covert\t[^\t]*\tfinit_module\t0\t-\t0\t0\t0\tnone$' "$ANSWERS" ||
+		fail "the extra leaf was not loaded"
+	expect 1 '^NOT verified: hashset, 19 proof$' mh verify --image "$TREES/one/root-covert/bzImage" \
+		--keys "$KEYS_DIR/throwaway-a.crt" "$TREES/one/sig+hashes/root"
+}
+
+# nothing_to_lint: the config and the settings that these kernels were built with.
+nothing_to_lint() {
+	expect 0 '^[0-9]+ notes?$' mh lint --no-env --env KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' \
+		--env KBUILD_BUILD_USER=modhash --env KBUILD_BUILD_HOST=modhash --env KBUILD_BUILD_VERSION=1 \
+		"$TREES/one/sig+hashes/config"
+}
+
+# other_root KIND: what a kernel with a root says that no honest build has.
+other_root() {
+	local folder=$WORK/root-$1-$1 levels root
+	cases_make "$folder" "$1" one sig+hashes
+	read -r levels root <"$folder/root"
+	kernel_root one "root-$1" "$levels" "$root"
+	answers_to "root-$1" "$TREES/one/root-$1/bzImage" "$1" sig+hashes
+}
+
+# same_builds A B: all that is kept of them is equal; the sources lie elsewhere.
+same_builds() {
+	diff -r --no-dereference --exclude=sign-file --exclude=build "$TREES/$1" "$TREES/$2"
+}
+
+# same_packages: of both builders, but for what names the builder's folder: the
+# link to the build tree that the tar target leaves in, and what makepkg notes.
+same_packages() {
+	local file
+	for file in "$TREES"/one/packages/*; do
+		case $file in
+		*.deb | *.rpm) expect 0 '^identical' mh diff "$file" "$TREES/two/packages/${file##*/}" ;;
+		*.tar) differs_only "$file" '{modules}/build' ;;
+		*.pkg.tar.*) differs_only "$file" .BUILDINFO .MTREE ;;
+		esac
+	done
+}
+
+# differs_only FILE NAME…: the other builder's package differs in these files.
+differs_only() {
+	local file=$1
+	shift
+	expect 1 '[0-9]+ modules, all identical; kernel image identical' \
+		mh diff --all "$file" "$TREES/two/packages/${file##*/}"
+	diff <(sed -n '/^other files/,/^$/s/^    \([^ ]*\): .*/\1/p' "$WORK/out") <(printf '%s\n' "$@") ||
+		fail "${file##*/} differs in other files"
+}
+
+# as_recorded: every answer is the one of the table beside this script.
+as_recorded() {
+	if [ -n "${MODHASH_E2E_WRITE:-}" ]; then cp "$ANSWERS" "$KERNEL_DIR/answers.tsv"; fi
+	diff "$KERNEL_DIR/answers.tsv" "$ANSWERS"
+}
+
+# no_key NAME: no private key is there that the kernel could have been built with.
+no_key() {
+	local found
+	found=$(find "$TREES/$1/build" -name '*.pem' -o -name '*.genkey' -o -name '*.key')
+	[ -z "$found" ] || fail "there is $found"
+	found=$(grep -rlE --include='*.pem' --include='*.key' -e '-----BEGIN.*PRIVATE KEY' "$TREES/$1" || true)
+	[ -z "$found" ] || fail "a private key is in $found"
+}
+
+signer_options() {
+	printf '%s\n' "sign-file=$TREES/one/sig+hashes/sign-file" \
+		"trusted=$KEYS_DIR/throwaway-a.key,$KEYS_DIR/throwaway-a.crt" \
+		"unknown=$KEYS_DIR/throwaway-b.key,$KEYS_DIR/throwaway-b.crt"
+}
+
+# kernels: what is built. The first of each builder is a full build; the others
+# compile what the change of config asks for.
+kernels() {
+	local how
+	prepare one
+	kernel_build one sig+hashes sig+hashes none
+	prepare two
+	kernel_build two sig+hashes sig+hashes none
+	kernel_build one hashes hashes none
+	kernel_build one sig sig none
+	for how in gzip xz zstd; do kernel_build one "$how" sig+hashes "$how"; done
+	kernel_build one again sig+hashes none
+}
+
+main() {
+	local signer how
+	[ -f "$CORPUS" ] || "$E2E_DIR/corpus.sh"
+	cache_open
+	need_packages "${KERNEL_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}"
+	scratch WORK /var/tmp
+	mkdir "$WORK/tmp"
+	program
+	trees_open
+	ANSWERS=$WORK/answers.tsv
+	printf '# kernel\tcase\tcall\tflags\tsaid\tpermissive\tsig_enforce\tlockdown\ttaint\n' >"$ANSWERS"
+	init_build
+	kernels
+
+	check build/nothing-to-do nothing_to_do
+	check build/one-module-changed one_module
+	check build/strip-at-install strip_at_install
+	check build/another-strip changed_at_install
+	check build/no-certificate no_certificate
+	check build/no-throw-away-key no_throwaway_key
+	packages one
+	packages two
+	for how in "$TREES"/one/packages/*; do
+		check "package/${how##*/}" package_carries "$how"
+	done
+	check package/same-from-both same_packages
+
+	check two-builds-are-identical same_builds one/sig+hashes two/sig+hashes
+	check back-to-the-same-config same_builds one/sig+hashes one/again
+	check no-private-key/one no_key one
+	check no-private-key/two no_key two
+	mapfile -t signer < <(signer_options)
+	for how in sig+hashes hashes; do
+		check "loads-all/$how" loads_all "$how" "$how"
+		check "predicted/$how/all" predicted "$how" all "$how"
+		check "answers/$how" answers "$how" tampered "$how" "${signer[@]}"
+		check "predicted/$how/tampered" predicted "$how" tampered "$how"
+	done
+	check answers/sig answers_to sig "$TREES/one/sig/bzImage" tampered sig+hashes "${signer[@]}"
+	check predicted/sig predicted sig tampered sig
+	for how in covert one zero levels0 levels33 highbit; do
+		check "answers/root-$how" other_root "$how"
+		check "predicted/root-$how" predicted "root-$how" "$how" sig+hashes
+	done
+	for how in gzip xz zstd; do
+		check "loads-all/$how" loads_all "$how" "$how" "compress=$how"
+		check "predicted/$how/all" predicted "$how" all "$how"
+		check "answers/$how" answers "$how" compressed "$how" "compress=$how"
+		check "predicted/$how/compressed" predicted "$how" compressed "$how"
+	done
+	for how in sig+hashes gzip xz zstd; do
+		check "verify/$how" admits "$how" "$KEYS_DIR/throwaway-a.crt"
+	done
+	check verify/hashes admits hashes
+	check verify/covert refuses_covert
+	check lint/nothing nothing_to_lint
+	cp "$ANSWERS" "$TREES/answers.tsv"
+	check answers/as-recorded as_recorded
+
+	say "took $((SECONDS / 60)) min $((SECONDS % 60)) s, the answers are in $TREES/answers.tsv"
+	printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+	[ "$FAILED" = 0 ]
+}
+
+main "$@"
