@@ -34,7 +34,7 @@ const siblings = 16
 
 func newDiagnosis(c *checker, root hashset.Root, failed []*kbuild.Sum) *diagnosis {
 	d := &diagnosis{c: c, root: root, leaves: map[uint32]hashset.Digest{}}
-	have, ok := c.sum.RootOf(hashset.Merkle)
+	have, ok := c.rootOf(hashset.Merkle)
 	d.recomputed = ok && have == root
 	bad := make(map[*kbuild.Sum]bool, len(failed))
 	for _, s := range failed {

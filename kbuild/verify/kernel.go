@@ -116,7 +116,7 @@ func isShifted(s *kbuild.Sum, root hashset.Root) bool {
 // admits more than these modules.
 func (c *checker) kernelRoot(k *Kernel, section *hashset.Section, failed []*kbuild.Sum) {
 	r := c.r.Kernel
-	root, ok := c.sum.RootOf(section.Scheme)
+	root, ok := c.rootOf(section.Scheme)
 	if ok && root == section.Root {
 		r.Root = RootMatches
 		return
@@ -138,6 +138,14 @@ func (c *checker) kernelRoot(k *Kernel, section *hashset.Section, failed []*kbui
 	}
 	r.Root = RootDiffers
 	c.find(Hashset, k.Path, "%s", c.whyOther(section, root, len(failed)))
+}
+
+// rootOf is the root that the modules make, if their order is known.
+func (c *checker) rootOf(scheme hashset.Scheme) (root hashset.Root, ok bool) {
+	if slices.ContainsFunc(c.sum.Problems, func(p kbuild.Problem) bool { return p.Kind == kbuild.NoOrder }) && c.m == nil {
+		return hashset.Root{}, false
+	}
+	return c.sum.RootOf(scheme)
 }
 
 func (c *checker) kernelRootUnknown(missing int) {
@@ -249,9 +257,11 @@ func (c *checker) proofs() bool {
 	c.r.Proofs = &ProofsResult{Root: root, Agree: n}
 	c.r.Root = RootUnknown
 	c.find(SelfConsistent, "", "neither a manifest nor an image was given: the proofs can only agree with one another")
-	switch have, ok := c.sum.RootOf(hashset.Merkle); {
+	switch have, ok := c.rootOf(hashset.Merkle); {
 	case !ok:
-		c.r.RootReason = c.whyNoRoot(ok)
+		if c.r.RootReason = c.whyNoRoot(true); c.r.RootReason == "" {
+			c.r.RootReason = "the order of the modules is not known"
+		}
 	case have == root:
 		c.r.Root = RootMatches
 	default:

@@ -168,6 +168,24 @@ func TestKernelMissing(t *testing.T) {
 	}
 }
 
+// TestNoOrder: without an order the proofs are checked, and the root is not said
+// to be another one.
+func TestNoOrder(t *testing.T) {
+	names, files, root := proven(4)
+	dir := writeTree(t, names, files)
+	if err := os.Remove(filepath.Join(dir, "lib/modules", testRelease, "modules.order")); err != nil {
+		t.Fatal(err)
+	}
+	r, got := check(t, dir, Against{Kernel: merkleKernel(root)}, nil)
+	if r.Kernel.Admitted != 4 || r.Kernel.Root != RootUnknown || r.Failed() == 0 || strings.Contains(got, "hashset:") || !strings.Contains(got, "the order of the modules is not known") {
+		t.Errorf("%+v\n%s", r.Kernel, got)
+	}
+	r, got = check(t, dir, Against{}, nil)
+	if r.Proofs.Agree != 4 || r.Root != RootUnknown || r.Failed() == 0 {
+		t.Errorf("%s\n%s", r.Root, got)
+	}
+}
+
 // TestFlatKernel: the digests are those of whole files.
 func TestFlatKernel(t *testing.T) {
 	var names []string
