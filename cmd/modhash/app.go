@@ -112,6 +112,9 @@ func (a *app) conclude(cmd *cobra.Command, err error) int {
 	}
 	if errors.Is(err, context.Canceled) {
 		err = errors.New("interrupted; nothing was written")
+		if _, many := cmd.Annotations[manyFilesAnnotation]; many {
+			err = errors.New("interrupted; every file is the old or the new one, the next run does the rest")
+		}
 	}
 	a.tell(err)
 	var h *hintError // the outermost one knows most

@@ -130,6 +130,16 @@ func (a *app) runEmbed(ctx context.Context, f *embedFlags, args []string) error 
 	if len(args) == 0 {
 		return usageError("neither a manifest nor a build given")
 	}
+	if f.into != "" && f.output == "-" {
+		return usageError("with --into the output is a file")
+	}
+	inputs := append(slices.Clone(args), f.build.order)
+	if f.into != f.output {
+		inputs = append(inputs, f.into)
+	}
+	if err := protectInputs(f.output, inputs); err != nil {
+		return err
+	}
 	e, err := a.hashsetOf(ctx, f, args)
 	if err != nil {
 		return err
@@ -161,9 +171,6 @@ func (a *app) hashsetOf(ctx context.Context, f *embedFlags, args []string) (*emb
 	if err != nil {
 		return nil, err
 	}
-	if err := protectInputs(f.output, append(slices.Clone(args), f.build.order)); err != nil {
-		return nil, err
-	}
 	sum, err := a.summarize(ctx, args, o, scheme)
 	if err != nil {
 		return nil, err
@@ -175,6 +182,9 @@ func (a *app) hashsetOf(ctx context.Context, f *embedFlags, args []string) (*emb
 	m, err := sum.Manifest()
 	if err != nil {
 		return nil, withHint(err, "%s", hintIncomplete)
+	}
+	if err := prove.CheckUnstripped(sum); err != nil {
+		return nil, withHint(err, "%s", hintStripped)
 	}
 	e := newEmbedding(m, scheme)
 	e.accepted = accepted
@@ -203,6 +213,8 @@ func (a *app) statedHashset(ctx context.Context, f *embedFlags, path string) (*e
 	}
 	return newEmbedding(m, scheme), nil
 }
+
+const hintStripped = "modhash modules-merkle-tree C-FILE .ko.stripped hashes those; or take the modules as they are installed"
 
 func newEmbedding(m *hashset.Manifest, scheme hashset.Scheme) *embedding {
 	e := &embedding{section: hashset.Section{Scheme: scheme, Root: m.Root}, arch: m.Arch}
@@ -264,6 +276,8 @@ func (a *app) embedInto(ctx context.Context, f *embedFlags, e *embedding) error 
 	switch {
 	case errors.As(err, &other):
 		return &codeError{exitFinding, withHint(err, "--replace replaces it; %q tells what is in an image", "modhash inspect")}
+	case errors.Is(err, prove.ErrLinks):
+		return withHint(err, "write to another file with -o and put that in its place")
 	case errors.Is(err, image.ErrNoHashset):
 		return withHint(err, "the kernel was configured without CONFIG_MODULE_HASHES, or does not have it")
 	case errors.As(err, &format):
@@ -271,8 +285,7 @@ func (a *app) embedInto(ctx context.Context, f *embedFlags, e *embedding) error 
 	case err != nil:
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s: %s\n", done, rootWords(e.section))
-	return nil
+	return a.say("%s: %s", done, rootWords(e.section))
 }
 
 // rootWords says a root as it stands in a manifest.

@@ -188,11 +188,8 @@ func writeConfigs(ctx context.Context, files []*kconfigFile) error {
 		return fmt.Errorf("writing %s: %w", c.path, outfile.Bare(err))
 	}
 	var other error // of the files behind this one
-	err = outfile.Replace(c.path, outfile.Options{Mode: c.info.Mode().Perm()}, func(f *os.File) error {
+	err = outfile.Replace(c.path, outfile.Options{Like: c.info}, func(f *os.File) error {
 		if _, err := c.now.WriteTo(f); err != nil {
-			return err
-		}
-		if err := keepOwner(f, c.info); err != nil {
 			return err
 		}
 		if err := f.Sync(); err != nil {

@@ -267,16 +267,12 @@ func (r *kconfigRun) writeBundles() error {
 		if err := os.MkdirAll(filepath.Dir(b.path), 0o777); err != nil {
 			return err
 		}
-		var o outfile.Options
-		if st, err := os.Stat(b.path); err == nil {
-			o.Mode = st.Mode().Perm()
-		}
-		target, err := outfile.Resolve(b.path)
-		if err == nil {
-			err = outfile.Bytes(target, o, text.Bytes())
-		}
+		err := outfile.Write(b.path, outfile.Options{}, func(w io.Writer) error {
+			_, err := text.WriteTo(w)
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("writing %s: %w", b.path, outfile.Bare(err))
+			return fmt.Errorf("writing %s: %w", b.path, err)
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 func scriptNoTemp(ts *testscript.TestScript, neg bool, args []string) {
 	for _, dir := range args {
 		err := filepath.WalkDir(ts.MkAbs(dir), func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && (strings.HasSuffix(d.Name(), ".tmp") || strings.HasPrefix(d.Name(), "modhash-")) {
+			if err == nil && !d.IsDir() && (strings.HasSuffix(d.Name(), ".modhash-out") || strings.HasSuffix(d.Name(), ".modhash-tmp") || strings.HasPrefix(d.Name(), "modhash-")) {
 				ts.Fatalf("left behind: %s", path)
 			}
 			return nil

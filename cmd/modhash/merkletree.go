@@ -28,8 +28,8 @@ the tree as C text to C-FILE, and a sidecar beside every module (the name with
 
 Unlike the kernel's program it hashes modules in parallel, writes nothing unless
 all of them could be read, and renames files into place. Everything in the module
-files counts: they must not carry a signature. "modhash prove" makes the same
-sidecars with all the checks of modhash.`
+files counts: they must not carry a signature. For .ko "modhash prove" makes the
+same sidecars with all the checks of modhash.`
 
 const merkleTreeExample = `$ cd sample/tree && modhash modules-merkle-tree .tmp_module_hashes.c .ko
 $ head -1 sample/tree/.tmp_module_hashes.c
@@ -41,7 +41,7 @@ func (a *app) merkleTree() *cobra.Command {
 		Short:       "the kernel's host program of that name",
 		Long:        merkleTreeLong,
 		Example:     merkleTreeExample,
-		Annotations: map[string]string{exitAnnotation: "0 the files were written\n1 anything went wrong\n2 not two arguments"},
+		Annotations: map[string]string{manyFilesAnnotation: "", exitAnnotation: "0 the files were written\n1 anything went wrong\n2 not two arguments"},
 		// The kernel's program has no options: a name may start with a hyphen.
 		DisableFlagParsing: true,
 	}

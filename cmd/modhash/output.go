@@ -4,11 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 
 	"github.com/modhash/modhash/kbuild/outfile"
 )
@@ -26,32 +23,16 @@ func (a *app) output(ctx context.Context, path string, write func(io.Writer) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	target, err := outfile.Resolve(path)
-	if err != nil {
+	if err := outfile.Write(path, outfile.Options{}, write); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	toFile := func(f *os.File) error { return write(f) }
-	st, err := os.Stat(target)
-	switch {
-	case err == nil && st.IsDir():
-		return fmt.Errorf("writing %s: it is a folder", path)
-	case err == nil && !st.Mode().IsRegular():
-		err = writeDirect(target, write) // a device or a pipe cannot be replaced
-	case err == nil:
-		err = outfile.Replace(target, outfile.Options{Mode: st.Mode().Perm()}, toFile)
-	case errors.Is(err, fs.ErrNotExist):
-		err = outfile.Replace(target, outfile.Options{}, toFile)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, outfile.Bare(err))
 	}
 	return nil
 }
 
-func writeDirect(path string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
+// say writes a line of result to standard output.
+func (a *app) say(format string, args ...any) error {
+	if _, err := fmt.Fprintf(a.stdout, format+"\n", args...); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
 	}
-	return errors.Join(write(f), f.Close())
+	return nil
 }

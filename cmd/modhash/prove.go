@@ -31,7 +31,7 @@ its proof already is not touched. Without BUILD the modules of TREE are hashed.
 
 Nothing is changed if a module of TREE has another payload than in BUILD, if BUILD
 does not have it, or if it carries a signature or another proof, which --replace
-takes away. Interrupted at any moment, each module is the old one or the new one.
+takes away (one; of several, "modhash inspect" tells more). Interrupted at any moment, each module is the old one or the new one.
 The root goes into the kernel with "modhash embed".`
 
 const proveExample = `$ modhash prove sample/tree
@@ -55,7 +55,7 @@ func (a *app) prove() *cobra.Command {
 		Short:       "make the proofs of a Merkle hashset, or append them to modules",
 		Long:        proveLong,
 		Example:     proveExample,
-		Annotations: map[string]string{exitAnnotation: "0 every module has its proof\n1 a finding; nothing was written\n2 wrong usage, a listed module is missing, or something could not be read or written\n3 every module has its proof; there are findings, all of them accepted (--accept)"},
+		Annotations: map[string]string{manyFilesAnnotation: "", exitAnnotation: "0 every module has its proof\n1 a finding; nothing was written\n2 wrong usage, a listed module is missing, or something could not be read or written\n3 every module has its proof; there are findings, all of them accepted (--accept)"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runProve(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
@@ -123,14 +123,17 @@ func (a *app) sidecars(ctx context.Context, sum *kbuild.Summary, o *kbuild.Optio
 	}
 	n, err := prove.Sidecars(ctx, sum, o.EffectiveWorkers())
 	var te *prove.TrailerError
-	if errors.As(err, &te) {
+	var se *prove.StrippedError
+	switch {
+	case errors.As(err, &te):
 		return finding("%w; nothing was written", err)
+	case errors.As(err, &se):
+		return withHint(err, "%s", hintStripped)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "%s written, %d were there; %s\n", plural(n, "sidecar"), sum.Listed-n, rootOf(sum))
-	return nil
+	return a.say("%s written, %d were there; %s", plural(n, "sidecar"), sum.Listed-n, rootOf(sum))
 }
 
 func (a *app) appendProofs(ctx context.Context, f *proveFlags, built *kbuild.Summary, o *kbuild.Options, args []string) error {
@@ -165,11 +168,13 @@ func (a *app) appendProofs(ctx context.Context, f *proveFlags, built *kbuild.Sum
 	case err != nil:
 		return err
 	}
-	if done.Absent > 0 && !a.quiet {
-		a.warn("%s of the build are not in %s", plural(done.Absent, "module"), f.append)
+	if done.Added+done.Replaced+done.Unchanged == 0 {
+		return withHint(fmt.Errorf("none of the %s of the build is in %s", plural(built.Listed, "module"), f.append), "name the folder that lib/modules is in, or lib/modules/RELEASE")
 	}
-	fmt.Fprintf(a.stdout, "%s appended, %d were there; %s\n", plural(done.Added+done.Replaced, "proof"), done.Unchanged, rootOf(built))
-	return nil
+	if done.Absent > 0 && !a.quiet {
+		a.warn("not in %s: %s of the build", f.append, plural(done.Absent, "module"))
+	}
+	return a.say("%s appended, %d were there; %s", plural(done.Added+done.Replaced, "proof"), done.Unchanged, rootOf(built))
 }
 
 // present reads the modules that are to be changed. That some are missing, or

@@ -12,7 +12,10 @@ import (
 
 // The annotations of a command that help and man page show besides what cobra
 // knows.
-const exitAnnotation = "exit" // lines "CODE meaning"
+const (
+	exitAnnotation      = "exit"       // lines "CODE meaning"
+	manyFilesAnnotation = "many-files" // the verb writes one file after the other
+)
 
 const rootLong = `modhash hashes the in-tree modules of a Linux kernel build into a manifest and
 an embeddable hashset, checks a build or a package against it, and compares two
@@ -117,8 +120,10 @@ func helpText(cmd *cobra.Command) string {
 			}
 		}
 	}
-	writeFlags(&b, "Options", cmd.NonInheritedFlags())
-	writeFlags(&b, "Options of every verb", cmd.InheritedFlags())
+	if !cmd.DisableFlagParsing {
+		writeFlags(&b, "Options", cmd.NonInheritedFlags())
+		writeFlags(&b, "Options of every verb", cmd.InheritedFlags())
+	}
 	if exit := cmd.Annotations[exitAnnotation]; exit != "" {
 		fmt.Fprintf(&b, "\nExit codes:\n%s\n", indent(exit))
 	}

@@ -120,7 +120,7 @@ func (f *File) binary(ctx context.Context, r io.ReaderAt, o *Options) error {
 		f.Image = img
 		return f.digest(r)
 	case errors.Is(err, image.ErrUnknown) && modErr != nil:
-		return fmt.Errorf("%w: %w", ErrUnknown, errors.Join(modErr, err))
+		return fmt.Errorf("%w: %w; %w", ErrUnknown, modErr, err)
 	}
 	return err
 }

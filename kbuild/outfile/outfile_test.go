@@ -4,6 +4,7 @@ package outfile
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,21 +31,97 @@ func alone(t *testing.T, path string) {
 
 func TestReplace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	for _, tt := range []struct {
-		o    Options
-		mode os.FileMode
-	}{
-		{Options{Perm: 0o600}, 0o600}, {Options{Mode: 0o755}, 0o755}, {Options{Mode: 0o444, NoSync: true}, 0o444},
-	} {
-		want := tt.mode.String()
-		if err := Bytes(path, tt.o, []byte(want)); err != nil {
+	for _, mode := range []os.FileMode{0o600, 0o755, 0o444} {
+		like := filepath.Join(t.TempDir(), "like")
+		if err := errors.Join(os.WriteFile(like, nil, mode), os.Chmod(like, mode)); err != nil {
 			t.Fatal(err)
 		}
-		st, err := os.Stat(path)
-		if err != nil || st.Mode() != tt.mode || content(t, path) != want {
-			t.Errorf("%v %v, %s", st.Mode(), err, content(t, path))
+		st, err := os.Stat(like)
+		if err != nil {
+			t.Fatal(err)
 		}
-		alone(t, path)
+		for _, o := range []Options{{Perm: mode & 0o755}, {Like: st}, {Like: st, NoSync: true}} {
+			if err := Bytes(path, o, []byte(mode.String())); err != nil {
+				t.Fatal(err)
+			}
+			st, err := os.Stat(path)
+			if err != nil || st.Mode() != mode || content(t, path) != mode.String() {
+				t.Errorf("%v %v, %s", st.Mode(), err, content(t, path))
+			}
+			alone(t, path)
+		}
+	}
+}
+
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, s)
+		return err
+	}
+}
+
+// TestWrite: what opening the path for writing would reach is written.
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(
+		os.WriteFile(at("file"), []byte("old"), 0o640), os.Chmod(at("file"), 0o640),
+		os.Symlink("file", at("link")), os.Symlink("new", at("dangling")), os.Symlink("loop", at("loop")),
+		os.Mkdir(at("folder"), 0o755), os.Symlink(os.DevNull, at("null")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"file": "file", "link": "file", "dangling": "new", "plain": "plain"} {
+		if err := Write(at(name), Options{}, text(name)); err != nil || content(t, at(want)) != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"link", "dangling"} {
+		if st, err := os.Lstat(at(name)); err != nil || st.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s is no link any more: %v", name, err)
+		}
+	}
+	if st, err := os.Stat(at("file")); err != nil || st.Mode() != 0o640 {
+		t.Errorf("mode %v, %v", st.Mode(), err)
+	}
+	if err := Write(at("null"), Options{}, text("gone")); err != nil {
+		t.Error(err)
+	}
+	if st, err := os.Stat(os.DevNull); err != nil || st.Mode()&os.ModeCharDevice == 0 {
+		t.Fatalf("%s is %v, %v", os.DevNull, st.Mode(), err)
+	}
+	for _, name := range []string{"folder", "loop", "none/file"} {
+		if err := Write(at(name), Options{}, text("x")); err == nil {
+			t.Errorf("%s was written", name)
+		}
+	}
+}
+
+// TestStale: what a killed run left is removed, what another run has is not.
+func TestStale(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("long€", 30)+".name")
+	temp := filepath.Join(filepath.Dir(path), TempName(filepath.Base(path)))
+	if err := os.WriteFile(temp, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Bytes(path, Options{}, []byte("new")); err != nil || content(t, path) != "new" {
+		t.Fatal(err)
+	}
+	alone(t, path)
+	err := Replace(path, Options{}, func(*os.File) error {
+		if err := Bytes(path, Options{}, []byte("other")); !errors.Is(err, errBusy) {
+			t.Errorf("two at once: %v", err)
+		}
+		return nil
+	})
+	if err != nil || content(t, path) != "" {
+		t.Errorf("%v", err)
+	}
+	if err := os.Symlink("elsewhere", temp); err != nil {
+		t.Fatal(err)
+	}
+	if err := Bytes(path, Options{}, []byte("x")); err == nil {
+		t.Error("a link in the temporary file's place was followed")
 	}
 }
 
@@ -65,7 +142,7 @@ func TestFailed(t *testing.T) {
 		t.Errorf("%v, %s", err, content(t, path))
 	}
 	err = Replace(path, Options{}, func(f *os.File) error { return f.Close() })
-	if err == nil || strings.Contains(err.Error(), ".tmp") || content(t, path) != "old" {
+	if err == nil || strings.Contains(err.Error(), "modhash-out") || content(t, path) != "old" {
 		t.Errorf("closed early: %v, %s", err, content(t, path))
 	}
 	alone(t, path)
@@ -80,30 +157,4 @@ func TestFailed(t *testing.T) {
 		t.Error("a folder was replaced")
 	}
 	alone(t, filepath.Join(dir, "d"))
-}
-
-func TestResolve(t *testing.T) {
-	dir := t.TempDir()
-	file, link, loop := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "loop")
-	for l, target := range map[string]string{link: "file", loop: "loop"} {
-		if err := os.Symlink(target, l); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, err := Resolve(link); err != nil || got != link {
-		t.Errorf("a link to nothing: %s %v", got, err)
-	}
-	if err := Bytes(file, Options{}, nil); err != nil {
-		t.Fatal(err)
-	}
-	want, err := filepath.EvalSymlinks(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := Resolve(link); err != nil || got != want {
-		t.Errorf("%s %v", got, err)
-	}
-	if _, err := Resolve(loop); err == nil {
-		t.Error("a loop")
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 
 	"fmt"
 	"io"
@@ -47,7 +48,8 @@ func (e *OtherHashsetError) Error() string {
 // Embed writes a hashset into the section .module_hashes of the ELF file at
 // path, a linked vmlinux, in the file's byte order. The file is copied, changed
 // and renamed into place: it is the old one or the new one whenever it is looked
-// at, with the same mode, and every byte outside of the section is the same.
+// at, with the same mode and owner, and every byte outside of the section is the
+// same. A file with several names is refused ([ErrLinks]).
 //
 // It is an error if the file is no ELF file or has no such section, or one of
 // another size; an [*OtherHashsetError] if there is something else than zeros or
@@ -77,24 +79,36 @@ func Embed(ctx context.Context, path string, o *EmbedOptions) (done Embedded, er
 	if !same && !o.Replace && len(bytes.Trim(have, "\x00")) > 0 {
 		return "", &OtherHashsetError{path, at.Offset}
 	}
-	target := o.Output
-	if target == "" {
-		target = path
-	}
-	if target, err = outfile.Resolve(target); err != nil {
-		return "", fmt.Errorf("writing %s: %w", o.Output, err)
-	}
-	err = outfile.Replace(target, outfile.Options{Mode: st.Mode().Perm()}, func(out *os.File) error {
-		if _, err := io.Copy(out, &reader{ctx, in}); err != nil {
-			return err
+	write := func(out io.Writer) error { return copyWith(ctx, out, in, at.Offset, want) }
+	if o.Output != "" {
+		if err := outfile.Write(o.Output, outfile.Options{}, write); err != nil {
+			return "", fmt.Errorf("writing %s: %w", o.Output, err)
 		}
-		_, err := out.WriteAt(want, at.Offset)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("writing %s: %w", target, err)
+		return EmbeddedNew, nil
+	}
+	if n := outfile.Links(st); n > 1 {
+		return "", fmt.Errorf("%s: %w: %d names", path, ErrLinks, n)
+	}
+	if err := outfile.Write(path, outfile.Options{}, write); err != nil {
+		return "", fmt.Errorf("writing %s: %w", path, err)
 	}
 	return EmbeddedNew, nil
+}
+
+// ErrLinks says that the image has other names, which would keep the old content.
+var ErrLinks = errors.New("the file is a hard link")
+
+// copyWith copies a file with other bytes at off.
+func copyWith(ctx context.Context, out io.Writer, in io.ReaderAt, off int64, b []byte) error {
+	const all = 1<<63 - 1
+	for _, part := range []io.Reader{
+		io.NewSectionReader(in, 0, off), bytes.NewReader(b), io.NewSectionReader(in, off+int64(len(b)), all-off-int64(len(b))),
+	} {
+		if _, err := io.Copy(out, &reader{ctx, part}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reader ends with its context.

@@ -74,10 +74,10 @@ func (p *Program) Run(ctx context.Context) (hashset.Root, int, error) {
 	if err != nil {
 		return hashset.Root{}, 0, err
 	}
-	target, err := outfile.Resolve(p.CFile)
-	if err == nil {
-		err = outfile.Bytes(target, outfile.Options{}, text)
-	}
+	err = outfile.Write(p.CFile, outfile.Options{}, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
 	if err != nil {
 		return hashset.Root{}, 0, fmt.Errorf("writing %s: %w", p.CFile, err)
 	}
@@ -126,10 +126,11 @@ func (p *Program) sidecars(stems []string, tree *hashset.Tree) *sidecars {
 	w := &sidecars{tree, make([]string, len(stems))}
 	last := make(map[string]int, len(stems))
 	for i, s := range stems {
-		if first, dup := last[s]; dup {
+		name := filepath.Clean(s)
+		if first, dup := last[name]; dup {
 			w.paths[first] = ""
 		}
-		last[s] = i
+		last[name] = i
 		w.paths[i] = filepath.Join(p.Dir, s+sidecarEnd)
 	}
 	return w

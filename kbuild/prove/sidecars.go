@@ -31,10 +31,35 @@ func (e *TrailerError) Error() string {
 	return fmt.Sprintf("%s ends in a trailer (%s), which a module of a build tree must not have", e.Name, e.Trailer)
 }
 
+// StrippedError says that a build tree has stripped copies of its modules: these
+// are hashed and installed, not the modules.
+type StrippedError struct{ Path string }
+
+func (e *StrippedError) Error() string {
+	return fmt.Sprintf("there is %s: this build strips its modules when it installs them, and hashes the stripped ones", e.Path)
+}
+
+// CheckUnstripped returns a [*StrippedError] for the summary of such a build tree.
+func CheckUnstripped(s *kbuild.Summary) error {
+	if !s.BuildTree {
+		return nil
+	}
+	for i := range s.Sums[:s.Listed] {
+		path := s.Sums[i].File.Path() + ".stripped"
+		if _, err := os.Lstat(path); err == nil {
+			return &StrippedError{path}
+		}
+	}
+	return nil
+}
+
 // Sidecars writes the proof of every module of a build tree beside it and
 // returns how many were not there already. The summary is that of a Merkle
 // hashset whose root is known.
 func Sidecars(ctx context.Context, s *kbuild.Summary, workers int) (written int, err error) {
+	if err := CheckUnstripped(s); err != nil {
+		return 0, err
+	}
 	w := sidecars{tree: s.Tree()}
 	for i := range s.Sums[:s.Listed] {
 		m := &s.Sums[i]
@@ -75,9 +100,23 @@ func (w *sidecars) write(ctx context.Context, workers int) (written int, err err
 // writeSidecar leaves a file alone that is there already: making thousands of
 // files again takes longer than hashing the modules.
 func writeSidecar(path string, content []byte) (written bool, err error) {
-	same, mode, err := compareSidecar(path, content)
+	o := outfile.Options{Perm: sidecarPerm, NoSync: true}
+	st, err := os.Lstat(path)
+	same := false
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = nil
+	case err != nil:
+	case st.IsDir():
+		err = errors.New("it is a folder")
+	case st.Mode().IsRegular():
+		o.Like = st
+		same, err = holds(path, st.Size(), content)
+	case st.Mode()&fs.ModeSymlink == 0:
+		err = errors.New("it is not a regular file")
+	}
 	if err == nil && !same {
-		err = outfile.Bytes(path, outfile.Options{Mode: mode, Perm: sidecarPerm, NoSync: true}, content)
+		err = outfile.Bytes(path, o, content)
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing %s: %w", path, outfile.Bare(err))
@@ -85,22 +124,14 @@ func writeSidecar(path string, content []byte) (written bool, err error) {
 	return !same, nil
 }
 
-// compareSidecar reports whether the sidecar is there; mode is what an old one
-// keeps, 0 for none.
-func compareSidecar(path string, content []byte) (same bool, mode fs.FileMode, err error) {
-	st, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, 0, nil
-	case err != nil:
-		return false, 0, err
-	case st.IsDir():
-		return false, 0, errors.New("it is a folder")
-	case !st.Mode().IsRegular():
-		return false, 0, nil
-	case st.Size() != int64(len(content)):
-		return false, st.Mode().Perm(), nil
+// holds reports whether that is the content of a file.
+func holds(path string, size int64, content []byte) (bool, error) {
+	if size != int64(len(content)) {
+		return false, nil
 	}
 	old, err := os.ReadFile(path)
-	return err == nil && bytes.Equal(old, content), st.Mode().Perm(), nil
+	if errors.Is(err, fs.ErrPermission) {
+		return false, nil
+	}
+	return bytes.Equal(old, content), err
 }

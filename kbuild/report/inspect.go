@@ -102,8 +102,8 @@ func (p *page) layer(l *inspect.Layer, depth int) {
 		}
 	case l.Signer != nil:
 		p.field(name, "signature by %s, %s: %s", Safe(l.Signer.String()), Safe(l.Signer.Digest), where)
-	case l.LegacySigner != "" || l.LegacyKeyID != nil:
-		p.field(name, "%s by %s, key id %x: %s", l.Kind, Safe(l.LegacySigner), l.LegacyKeyID, where)
+	case l.LegacySigner != "" || len(l.LegacyKeyID) > 0:
+		p.field(name, "%s by %s, key id %s: %s", l.Kind, found(Safe(l.LegacySigner)), found(hex.EncodeToString(l.LegacyKeyID)), where)
 	default:
 		p.field(name, "%s, %s", l.Kind, where)
 	}

@@ -245,6 +245,8 @@ func (c *checker) problems() {
 		case p.Note:
 			c.r.Notes = append(c.r.Notes, p)
 			continue
+		case p.Kind == kbuild.Missing && c.o.Partial && c.m == nil:
+			continue // that the root may admit it is told above
 		case (p.Kind == kbuild.Missing || p.Kind == kbuild.Unlisted) && c.reported[p.Name]:
 			continue // told above, as missing or extra
 		}

@@ -79,10 +79,15 @@ func (c *checker) refused(section *hashset.Section) (failed []*kbuild.Sum) {
 	for _, d := range section.Digests {
 		listed[d] = true
 	}
+	// Modules of a build tree get their proofs when they are installed: that they
+	// make the root is all there is to check.
+	root, known := c.rootOf(section.Scheme)
+	bare := c.sum.BuildTree && known && root == section.Root
 	c.inTree(func(s *kbuild.Sum) {
-		ok := s.Trailer.State == trailer.None && listed[s.Payload]
+		unproven := s.Trailer.State == trailer.None
+		ok := unproven && listed[s.Payload]
 		if section.Scheme == hashset.Merkle {
-			ok = reaches(s, section.Root)
+			ok = reaches(s, section.Root) || bare && unproven && s.Pos >= 0
 		}
 		if !ok {
 			failed = append(failed, s)
