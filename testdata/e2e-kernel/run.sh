@@ -91,9 +91,10 @@ predicted() {
 # admits AS [FILE]: the image admits the modules that were built with it and
 # nothing else; its certificate is FILE.
 admits() {
-	local keys=()
+	local keys=() n
+	n=$(wc -l <"$TREES/one/$1/modules.order") # one less where a module's code is built in
 	[ -z "${2:-}" ] || keys=(--keys "$2")
-	expect 0 '^verified: the kernel admits all 19 modules and nothing else by hash$' \
+	expect 0 "^verified: the kernel admits all $n modules and nothing else by hash\$" \
 		mh verify --image "$TREES/one/$1/bzImage" "${keys[@]}" "$TREES/one/$1/root"
 	[ -z "${2:-}" ] || expect 1 '^NOT verified: 1 certificate$' \
 		mh verify --image "$TREES/one/$1/bzImage" "$TREES/one/$1/root"
