@@ -21,7 +21,7 @@ func mainCode() int {
 	// Small heaps are not worth collecting, and large ones, of which most is
 	// buffers that are kept, must not double.
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetGCPercent(400)
+		debug.SetGCPercent(1600)
 		debug.SetMemoryLimit(112 << 20)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
