@@ -33,7 +33,7 @@ func (o *opener) open(packed, name string, off, n int64, f codec.Format) (*layer
 	if f == codec.Plain {
 		return l, nil
 	}
-	d, err := codec.NewReader(io.NewSectionReader(o, off, n), f)
+	d, err := codec.NewReaderAt(io.NewSectionReader(o, off, n), n, f)
 	if err != nil {
 		return nil, o.broken(packed, 0, "cannot be unpacked", err)
 	}

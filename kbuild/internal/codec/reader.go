@@ -7,6 +7,8 @@ import (
 	"compress/bzip2"
 	"errors"
 	"io"
+	"runtime"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -34,7 +36,27 @@ const packageDict = 1 << 30
 // FormatErrors; errors of r are passed on as they are. Close ends the use of
 // the reader and does not close r. LZ4 and LZO are refused by name.
 func NewReader(r io.Reader, f Format) (io.ReadCloser, error) {
-	src := &source{r: r}
+	return newReader(&source{r: r}, f)
+}
+
+// NewReaderAt is [NewReader] for what r holds from 0 to size, from where xz blocks
+// that tell their sizes, as xz -T makes them, are decoded two at a time. That
+// takes up to 48 MiB in place of a dictionary. r is then read by several
+// goroutines at once, until Close.
+func NewReaderAt(r io.ReaderAt, size int64, f Format) (io.ReadCloser, error) {
+	src := &source{r: io.NewSectionReader(r, 0, size), at: r}
+	if f != XZ {
+		return newReader(src, f)
+	}
+	z := xz.NewReaderAt(src, size, packageDict, min(aheadWorkers, runtime.GOMAXPROCS(0)))
+	return &reader{src: src, f: f, r: z, close: z.Close}, nil
+}
+
+// aheadWorkers is how many blocks are decoded at once. More take more memory,
+// and what follows the decoding is done by one goroutine.
+const aheadWorkers = 2
+
+func newReader(src *source, f Format) (io.ReadCloser, error) {
 	d := &reader{src: src, f: f}
 	switch f {
 	case Plain:
@@ -94,17 +116,18 @@ func (d *reader) Close() error {
 
 func (d *reader) fail(err error) error {
 	var fe *xz.FormatError
+	n, srcErr := d.src.state()
 	switch {
-	case d.src.err != nil:
-		return d.src.err
-	case d.f == Plain, err == io.EOF && d.src.n > 0:
+	case srcErr != nil:
+		return srcErr
+	case d.f == Plain, err == io.EOF && n > 0:
 		return err
 	case err == io.EOF, errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &fe):
-		return truncated(d.f, d.src.n) // no format encodes nothing as nothing
+		return truncated(d.f, n) // no format encodes nothing as nothing
 	case errors.As(err, &fe):
 		return fromXZ(d.f, err)
 	}
-	return &FormatError{Format: d.f, Offset: d.src.n, Reason: "corrupt data: " + err.Error(), Err: err}
+	return &FormatError{Format: d.f, Offset: n, Reason: "corrupt data: " + err.Error(), Err: err}
 }
 
 // gzipReader reads members one after the other. The library can do that too,
@@ -151,16 +174,37 @@ func (z *gzipReader) next() (err error) {
 // source counts what is read and remembers errors other than io.EOF, which are
 // the reader's and not the format's.
 type source struct {
-	r   io.Reader
+	r  io.Reader
+	at io.ReaderAt // nil if there is none
+
+	mu  sync.Mutex
 	n   int64
 	err error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	s.note(n, err)
+	return n, err
+}
+
+func (s *source) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.at.ReadAt(p, off)
+	s.note(n, err)
+	return n, err
+}
+
+func (s *source) note(n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.n += int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF && s.err == nil {
 		s.err = err
 	}
-	return n, err
+}
+
+func (s *source) state() (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n, s.err
 }

@@ -115,8 +115,9 @@ func golden(t testing.TB, name string) []byte {
 	return b
 }
 
-// decodeAll runs a Decoder and a Reader on the same input. If the Decoder
-// accepts it, so must the Reader, with the same result.
+// decodeAll runs a Decoder and both Readers on the same input. If the Decoder
+// accepts it, so must the Readers, with the same result, and what one of these
+// accepts the other accepts.
 func decodeAll(t testing.TB, in []byte) ([]byte, error) {
 	t.Helper()
 	const limit = 1 << 24
@@ -127,6 +128,19 @@ func decodeAll(t testing.TB, in []byte) ([]byte, error) {
 		t.Errorf("%d bytes with an error", len(out))
 	case err == nil && (streamErr != nil || !bytes.Equal(got, out)):
 		t.Errorf("Reader: %d bytes, %v; Decoder: %d bytes", len(got), streamErr, len(out))
+	}
+	z := NewReaderAt(bytes.NewReader(in), int64(len(in)), 64<<20, 2)
+	z.ahead.min = 0
+	side, sideErr := readAll(z, limit)
+	if err := z.Close(); err != nil {
+		t.Error(err)
+	}
+	switch {
+	case len(got) == limit: // what comes after was not looked at
+	case (sideErr == nil) != (streamErr == nil), streamErr == nil && !bytes.Equal(side, got):
+		t.Errorf("side by side: %d bytes, %v; in sequence: %d bytes, %v", len(side), sideErr, len(got), streamErr)
+	case !bytes.HasPrefix(got, side):
+		t.Errorf("side by side: %d bytes that are not those of %d in sequence", len(side), len(got))
 	}
 	return out, err
 }

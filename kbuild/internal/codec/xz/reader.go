@@ -24,6 +24,8 @@ type Reader struct {
 	held  []byte
 	given int
 	done  []int
+
+	ahead ahead // of a Reader made by NewReaderAt
 }
 
 // NewReader returns a Reader of what r holds. It reads ahead. Dictionaries of
@@ -101,8 +103,8 @@ func (z *Reader) header() error {
 }
 
 func (z *Reader) beginBlock() error {
-	more, err := z.s.beginBlock()
-	if err != nil {
+	more, ready, err := z.block()
+	if err != nil || ready {
 		return err
 	}
 	if !more {
