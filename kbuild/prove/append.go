@@ -85,7 +85,8 @@ func Append(ctx context.Context, built, tree *kbuild.Summary, source kbuild.Sour
 	ro := o.Rewrite
 	ro.Done = a.done
 	if _, err := rewrite.Run(ctx, root, a.files, a.edit, &ro); err != nil {
-		return nil, fmt.Errorf("%s: %w", source.Path(), err)
+		r := &a.result
+		return nil, fmt.Errorf("%s: %w; %d of %d modules have their proof", source.Path(), err, r.Added+r.Replaced+r.Unchanged, len(a.files))
 	}
 	a.result.Absent = built.Listed - len(a.files)
 	return &a.result, nil
