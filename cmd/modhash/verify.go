@@ -97,6 +97,7 @@ func (a *app) verify() *cobra.Command {
 	fl.StringVar(&f.opt.RequireTrailer, "require-trailer", "", "every in-tree module must end in `WHAT`: none, proof, signature, any (of the two), or signature:HEX with a key id or serial number")
 	fl.StringSliceVar(&f.opt.Accept, "accept", nil, "accept findings of these `KINDS`: "+strings.Join(verify.Acceptable(), ", "))
 	f.build.registerOne(cmd)
+	fl.Lookup("image").Usage = "check the modules against this kernel image: a `PATH` in the build, or else of a file"
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "accept", verify.Acceptable()...)
 	complete(cmd, "require-trailer", "none", "proof", "signature", "any")
