@@ -37,8 +37,7 @@ func TestLists(t *testing.T) {
 			for _, k.Stripped = range []bool{false, true} {
 				im := mustOpen(t, k.ELF(), nil)
 				name := fmt.Sprintf("%s, %d bits, big %v, stripped %v", name, k.Bits, k.Big, k.Stripped)
-				checkList(t, name+": trusted", im, im.Trusted, append(k.Certs, extra(k)...))
-				checkList(t, name+": revoked", im, im.Revoked, k.Revoked)
+				checkLists(t, name, im, k)
 				want := int64(len(k.Certs[0]))
 				if k.NoModule {
 					want = 0
@@ -80,52 +79,6 @@ func TestVector(t *testing.T) {
 	}
 }
 
-// TestNoList: what is no list is not taken for one.
-func TestNoList(t *testing.T) {
-	k := vmlinux.Kernel{Certs: [][]byte{read(t, "rsa2048.der"), read(t, "ecp384.der")}, Stripped: true}
-	elf := k.ELF()
-	list := append(bytes.Clone(k.Certs[0]), k.Certs[1]...)
-	at := bytes.Index(elf, list)
-	sizeAt := (at + len(list) + 7) &^ 7
-	for name, edit := range map[string]func(b []byte){
-		"another size":      func(b []byte) { b[sizeAt]++ },
-		"no size":           func(b []byte) { clear(b[sizeAt : sizeAt+8]) },
-		"large size":        func(b []byte) { b[sizeAt+7] = 1 },
-		"first cut":         func(b []byte) { b[at+3]++ },
-		"second cut":        func(b []byte) { b[at+len(k.Certs[0])+3]++ },
-		"second is another": func(b []byte) { b[at+len(k.Certs[0])+1] = 0x81 },
-		"not 30 82":         func(b []byte) { b[at+1] = 0x81 },
-		"version 1":         func(b []byte) { b[at+12] = 0 },
-	} {
-		b := bytes.Clone(elf)
-		edit(b)
-		if im := mustOpen(t, b, nil); im.Trusted != nil || im.Revoked != nil {
-			t.Errorf("%s: %+v, %+v", name, im.Trusted, im.Revoked)
-		}
-	}
-	// Certificates that some driver has, without a size.
-	k = vmlinux.Kernel{Stripped: true}
-	f := k.File()
-	f.Sections = append(f.Sections, vmlinux.Section{Name: ".data", Type: 1, Flags: 3, Addr: 0x82000000, Data: append(list, ko.Code("x", 50)...)})
-	if im := mustOpen(t, f.Bytes(), nil); im.Trusted != nil || im.Revoked != nil {
-		t.Errorf("%+v, %+v", im.Trusted, im.Revoked)
-	}
-}
-
-// TestUnclear: if it cannot be told which list is trusted, all are.
-func TestUnclear(t *testing.T) {
-	k := vmlinux.Kernel{Certs: [][]byte{read(t, "rsa2048.der")}, Revoked: [][]byte{read(t, "revoked.der")}, NoModule: true, Stripped: true}
-	im := mustOpen(t, k.ELF(), nil)
-	if im.Revoked != nil || im.Trusted == nil || len(im.Trusted.Certificates) != 2 || len(im.Problems) != 1 {
-		t.Errorf("%+v, %+v, %v", im.Trusted, im.Revoked, im.Problems)
-	}
-	// With symbols it can.
-	k.Stripped = false
-	im = mustOpen(t, k.ELF(), nil)
-	checkList(t, "trusted", im, im.Trusted, k.Certs)
-	checkList(t, "revoked", im, im.Revoked, k.Revoked)
-}
-
 // TestListsBySymbol: sizes are hostile, and symbols are believed.
 func TestListsBySymbol(t *testing.T) {
 	ec := read(t, "ecp384.der")
@@ -146,11 +99,11 @@ func TestListsBySymbol(t *testing.T) {
 		reason string
 	}{
 		"absurd size":       {edit(symTrustedSize, value(text)), "at most 16777216 bytes"},
-		"size is nowhere":   {edit(symTrustedSize, value(5)), "no section holds"},
-		"list is nowhere":   {edit(symTrusted, value(5)), "no section holds"},
-		"list at the end":   {edit(symTrusted, func(s *vmlinux.Symbol) { s.Value += 500 }), "no section holds"},
+		"size is nowhere":   {edit(symTrustedSize, value(5)), "no segment holds"},
+		"list is nowhere":   {edit(symTrusted, value(5)), "no segment holds"},
+		"list at the end":   {edit(symTrusted, func(s *vmlinux.Symbol) { s.Value += 500 }), "a segment holds a part"},
 		"no size":           {edit(symTrustedSize, func(s *vmlinux.Symbol) { s.Name = "x" }), "without system_certificate_list_size"},
-		"banner is nowhere": {edit(symBanner, value(5)), "no section holds"},
+		"banner is nowhere": {edit(symBanner, value(5)), "no segment holds"},
 	} {
 		if _, err := open(t, tt.b, nil); err == nil || !strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("%s: %v, want %q", name, err, tt.reason)
@@ -158,7 +111,8 @@ func TestListsBySymbol(t *testing.T) {
 	}
 	// The kernel would stop there as well.
 	im := mustOpen(t, edit(symTrusted, func(s *vmlinux.Symbol) { s.Value += 8 }), nil)
-	if im.Trusted == nil || len(im.Trusted.Certificates) != 0 || len(im.Problems) != 1 || !strings.Contains(im.Problems[0].Text, "a kernel stops here") {
+	checkList(t, "behind the start", im, im.Trusted, k.Certs)
+	if len(im.Problems) != 1 || !strings.Contains(im.Problems[0].Text, "a kernel stops here") || im.Trusted.OfBuild(&im.Trusted.Certificates[0]) {
 		t.Errorf("%+v, %v", im.Trusted, im.Problems)
 	}
 	im = mustOpen(t, edit(symModuleSize, value(text)), nil)
@@ -174,16 +128,5 @@ func TestListsBySymbol(t *testing.T) {
 	k.Certs = nil
 	if im = mustOpen(t, k.ELF(), nil); im.Trusted != nil || im.SymbolsFrom != FromSymbol {
 		t.Errorf("%+v, %v", im.Trusted, im.SymbolsFrom)
-	}
-}
-
-// TestManyCandidates: a kernel full of what looks like certificates costs no
-// more than a bounded time.
-func TestManyCandidates(t *testing.T) {
-	head := []byte("\x30\x82\x00\x0c\x30\x82\x00\x08\xa0\x03\x02\x01\x02\x00\x00\x00")
-	b := boot.Flat(bytes.Repeat(head, 1<<17), arm64Magic)
-	im := mustOpen(t, b, nil)
-	if im.Trusted != nil || len(im.Problems) < 2 {
-		t.Errorf("%+v, %v", im.Trusted, im.Problems)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/testdata/gen/boot"
 	"github.com/modhash/modhash/testdata/gen/vmlinux"
 )
@@ -97,6 +98,16 @@ func TestHashsetRange(t *testing.T) {
 	}
 }
 
+// hashesAddr returns the address of the hashset.
+func hashesAddr(t *testing.T, b []byte) uint64 {
+	t.Helper()
+	f, err := elfview.Parse(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Section(hashesSection).Addr
+}
+
 func TestHashsetRangeRefused(t *testing.T) {
 	k := vmlinux.Kernel{Hashes: root()}
 	with := func(edit func(f *vmlinux.File)) []byte {
@@ -117,13 +128,30 @@ func TestHashsetRangeRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	addr := hashesAddr(t, overlap)
 	// The last section with an address moves over it.
 	shoff := binary.LittleEndian.Uint64(overlap[40:])
 	binary.LittleEndian.PutUint64(overlap[shoff+4*64+24:], uint64(h.Offset)+35)
+	// The section's header leads to a copy behind everything; the kernel would load
+	// what is at the section's address.
+	moved := k.ELF()
+	shoff = binary.LittleEndian.Uint64(moved[40:])
+	for i := shoff; i < uint64(len(moved)); i += 64 {
+		if binary.LittleEndian.Uint64(moved[i+24:]) == uint64(h.Offset) {
+			binary.LittleEndian.PutUint64(moved[i+24:], uint64(len(moved)))
+		}
+	}
+	moved = append(moved, k.Hashes...)
+	// Another segment loads a byte of it.
+	twice := k.ELF()
+	last := 64 + 56*(uint64(binary.LittleEndian.Uint16(twice[56:]))-1)
+	binary.LittleEndian.PutUint64(twice[last+16:], addr+35)
 	for name, tt := range map[string]struct {
 		b      []byte
 		reason string
 	}{
+		"moved":         {moved, "what is loaded to its address is here"},
+		"loaded twice":  {twice, "holds a part of the 36 bytes"},
 		"not ELF":       {boot.BzImage(boot.Compress(k.ELF(), "gzip"), "gzip", 0, ""), "not an ELF file"},
 		"empty":         {nil, "not an ELF file"},
 		"no section":    {vmlinux.Kernel{}.ELF(), "no section .module_hashes"},
@@ -146,7 +174,10 @@ func TestHashsetRangeRefused(t *testing.T) {
 		t.Errorf("%v, want ErrNoHashset", err)
 	}
 	// What cannot be patched is not read either.
-	if _, err := open(t, overlap, nil); err == nil || !strings.Contains(err.Error(), "shares bytes") {
-		t.Errorf("Open: %v", err)
+	for reason, b := range map[string][]byte{"shares bytes": overlap, "is loaded to its address": moved, "holds a part": twice} {
+		var fe *FormatError
+		if _, err := open(t, b, nil); !errors.As(err, &fe) || !strings.Contains(err.Error(), reason) {
+			t.Errorf("Open: %v, want %q", err, reason)
+		}
 	}
 }

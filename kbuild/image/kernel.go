@@ -52,7 +52,8 @@ type kernel struct {
 	origin Origin            // of syms
 	base   uint64            // address of the first byte of a flat binary
 
-	finds *finds // nil: not looked for
+	finds  *finds // nil: not looked for
+	ranges []span // in which they were looked for
 }
 
 // found returns what a scan finds; the first call makes it.
@@ -156,6 +157,14 @@ func (k *kernel) bytes(off, n int64) ([]byte, error) {
 		return nil, fmt.Errorf("reading kernel at offset %d: %w", off, err)
 	}
 	return b, nil
+}
+
+// view is bytes for who does not keep or change them.
+func (k *kernel) view(off, n int64) ([]byte, error) {
+	if m, ok := k.r.(elfview.Memory); ok && off >= 0 && n >= 0 && off <= k.size && n <= k.size-off {
+		return m.Slice(off, n), nil
+	}
+	return k.bytes(off, n)
 }
 
 // long returns the unsigned long at the start of b.

@@ -55,16 +55,25 @@ type Image struct {
 	// banner.
 	Banner, Release, Version string
 
-	BuildID  []byte   // of the note in the kernel's notes; nil: none found
-	Hashset  *Hashset // nil: none found; see SymbolsFrom
-	Trusted  *CertificateList
+	BuildID []byte   // of the note in the kernel's notes; nil: none found
+	Hashset *Hashset // nil: none found; see SymbolsFrom
+
+	// Trusted has all certificates in the kernel that are not known to be revoked:
+	// those of the list that symbols lead to, and whatever else the kernel could
+	// take for one, wherever it is in what is loaded; nil if there is neither.
+	// Some drivers have certificates of their own, and those are among them.
+	Trusted *CertificateList
+
+	// Revoked is the list of those that the kernel refuses; nil if symbols do not
+	// lead to one. Without symbols its certificates are among the trusted ones.
 	Revoked  *CertificateList
 	Config   []byte    // text of the embedded .config; nil: none found
 	Sections []Section // of the UKI that the kernel is in
 
 	// SymbolsFrom is where addresses come from: FromSymbol, FromSystemMap, or ""
 	// if there are none. Then what was not found may nevertheless be there: of a
-	// flat kernel the hashset, of any kernel a certificate list that is empty.
+	// flat kernel the hashset, of any kernel a certificate list that is empty; and
+	// which certificates are revoked is not known.
 	SymbolsFrom Origin
 
 	// Problems are contradictions that did not prevent reading, in the order in
@@ -94,11 +103,12 @@ type Hashset struct {
 }
 
 // CertificateList is a list of certificates that is compiled into the kernel.
-// Offsets of the certificates are from Offset on.
+// Offsets of the certificates are from Offset on, and negative for those that were
+// found before the list.
 type CertificateList struct {
-	Certificates []certlist.Certificate
-	ModuleSize   int64 // bytes at the start: the certificate of the key made by the build
-	Offset, Size int64
+	Certificates []certlist.Certificate // first those that are Listed, then those elsewhere in the kernel
+	ModuleSize   int64                  // bytes at the start: the certificate of the key made by the build
+	Offset, Size int64                  // of the list; FromScan: of what most likely is the list
 	Origin       Origin
 }
 

@@ -4,6 +4,7 @@ package image
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"slices"
 	"testing"
@@ -37,9 +38,6 @@ func TestScan(t *testing.T) {
 					}
 					want := []int64{int64(bytes.Index(b, []byte(text)))}
 					got := slices.Concat(f.banners, f.configs, f.certs)
-					if text == string(cert) && at%8 != 0 {
-						want = nil
-					}
 					if !slices.Equal(got, want) || f.dropped {
 						t.Errorf("%.8q at %d: %v, want %v", text, at, got, want)
 					}
@@ -68,35 +66,58 @@ func TestScanEnd(t *testing.T) {
 	}
 }
 
-// TestDataRanges: code is left out, data that is code too is not, and sections
-// that overlap are looked through once.
-func TestDataRanges(t *testing.T) {
+// TestLoadedRanges: program headers decide, whatever flags sections have, and
+// parts that overlap are looked through once.
+func TestLoadedRanges(t *testing.T) {
 	f := vmlinux.Kernel{}.File()
 	f.Sections = []vmlinux.Section{
 		{Name: ".text", Type: 1, Flags: 6, Addr: 0x81000000, Data: make([]byte, 256)},
-		{Name: ".rodata", Type: 1, Flags: 2, Addr: 0x81001000, Data: make([]byte, 100)},
-		{Name: ".debug", Type: 1, Data: make([]byte, 300)},
+		{Name: ".none", Type: 1, Flags: 0, Addr: 0x81001000, Data: make([]byte, 100)},
 		{Name: ".data", Type: 1, Flags: 7, Addr: 0x81002000, Data: make([]byte, 100)},
 		{Name: ".bss", Type: 8, Flags: 3, Addr: 0x81003000},
 	}
-	f.Symbols = nil
+	f.Symbols, f.Segments = nil, false
+	ranges := func(b []byte) []span {
+		k, err := newKernel(memory(b), int64(len(b)), plainWrapper(ELF, int64(len(b))), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := k.loadedRanges()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
 	b := f.Bytes()
-	k, err := newKernel(bytes.NewReader(b), int64(len(b)), plainWrapper(ELF, int64(len(b))), nil)
-	if err != nil {
-		t.Fatal(err)
+	if got := ranges(b); !slices.Equal(got, []span{{0, int64(len(b))}}) {
+		t.Errorf("no program headers: %v, want all", got)
 	}
-	rodata, data := k.elf.Section(".rodata"), k.elf.Section(".data")
-	want := []span{{int64(rodata.Offset), int64(rodata.Offset) + 100}, {int64(data.Offset), int64(data.Offset) + 100}}
-	if got := k.dataRanges(); !slices.Equal(got, want) {
+	f.Segments = true
+	b = f.Bytes()
+	want := []span{{512, 768}, {768, 868}, {1024, 1124}}
+	want = append([]span{{want[0].off, want[1].end}}, want[2])
+	if got := ranges(b); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	data.Offset, data.Size = rodata.Offset+50, 80
-	want = []span{{int64(rodata.Offset), int64(rodata.Offset) + 130}}
-	if got := k.dataRanges(); !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
+	const ph = 64 // of the first program header
+	edit := func(change func(b []byte)) []span {
+		c := bytes.Clone(b)
+		change(c)
+		return ranges(c)
 	}
-	k.elf.Sections = nil
-	if got := k.dataRanges(); !slices.Equal(got, []span{{0, int64(len(b))}}) {
-		t.Errorf("%v, want all", got)
+	put := binary.LittleEndian.PutUint64
+	for name, tt := range map[string]struct {
+		change func(b []byte)
+		want   []span
+	}{
+		"overlap":             {func(b []byte) { put(b[ph+8:], 1000) }, []span{{512, 868}, {1000, 1256}}},
+		"leaves the file":     {func(b []byte) { put(b[ph+8:], 1100); put(b[ph+32:], 1<<63) }, []span{{512, 868}, {1024, int64(len(b))}}},
+		"outside":             {func(b []byte) { put(b[ph+8:], 1<<63) }, []span{{512, 868}, {1024, 1124}}},
+		"wrong size of entry": {func(b []byte) { b[54]++ }, []span{{0, int64(len(b))}}},
+		"nothing loaded":      {func(b []byte) { clear(b[ph : ph+4*56]) }, []span{{0, int64(len(b))}}},
+	} {
+		if got := edit(tt.change); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
 	}
 }

@@ -195,7 +195,7 @@ func hashsetWords(im *image.Image) string {
 func (p *page) certificates(name string, l *image.CertificateList, im *image.Image) {
 	switch {
 	case l == nil && im.SymbolsFrom == "":
-		p.field(name, "no certificate found (without symbols an empty list cannot be told from none)")
+		p.field(name, "no certificate found anywhere in the kernel (without symbols an empty list cannot be told from none)")
 		return
 	case l == nil:
 		p.field(name, "no certificate")
@@ -207,12 +207,15 @@ func (p *page) certificates(name string, l *image.CertificateList, im *image.Ima
 
 func certificateWords(c *certlist.Certificate, l *image.CertificateList) string {
 	if c.Err != nil {
-		return fmt.Sprintf("at offset %d: %s", c.Offset, Safe(c.Err.Error()))
+		return fmt.Sprintf("at offset %d: %s", l.Offset+c.Offset, Safe(c.Err.Error()))
 	}
 	s := fmt.Sprintf("%s; serial %x; key id %s; %s %s; %s to %s", Safe(c.Subject), c.Serial, found(hex.EncodeToString(c.KeyID)),
 		keyWords(c), Safe(c.SignatureAlgorithm), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
-	if c.Offset < l.ModuleSize {
+	if l.OfBuild(c) {
 		s += "; the key of the build itself"
+	}
+	if !l.Listed(c) {
+		s += fmt.Sprintf("; at offset %d, not in the list", l.Offset+c.Offset)
 	}
 	return s
 }

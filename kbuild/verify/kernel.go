@@ -246,10 +246,14 @@ func (c *checker) certificates(k *Kernel) {
 		if cert.Err != nil {
 			what = "malformed: " + cert.Err.Error()
 		}
-		if cert.Offset < l.ModuleSize {
+		if l.OfBuild(cert) {
 			what += ": the key that this build made, by which any module can be signed"
 		}
-		c.find(Certificate, what, "")
+		if l.Listed(cert) {
+			c.find(Certificate, what, "")
+			continue
+		}
+		c.find(Certificate, what, "at offset %d of the kernel, not in the list: whether the kernel trusts it cannot be told", l.Offset+cert.Offset)
 	}
 }
 

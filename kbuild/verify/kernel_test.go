@@ -252,7 +252,15 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("the build's key:\n%s", got)
 		}
 	}
+	// One elsewhere in the kernel is not less foreign, and not the build's.
+	elsewhere := certs[0]
+	elsewhere.Offset = -64
 	k := merkleKernel(root)
+	k.Image.Trusted = &image.CertificateList{Certificates: []certlist.Certificate{elsewhere}, Offset: 1000, Size: 10, ModuleSize: 10}
+	if r, got := check(t, dir, Against{Kernel: k}, nil); r.Failed() != 1 || !strings.Contains(got, "at offset 936") || strings.Contains(got, "this build made") {
+		t.Errorf("elsewhere:\n%s", got)
+	}
+	k = merkleKernel(root)
 	k.Image.Trusted = &image.CertificateList{Certificates: []certlist.Certificate{{Raw: []byte{1}, Err: fmt.Errorf("cut short")}}}
 	k.Keys = []certlist.Certificate{{Raw: []byte{1}}}
 	if r, got := check(t, dir, Against{Kernel: k}, nil); r.Failed() != 1 || !strings.Contains(got, "malformed: cut short") {

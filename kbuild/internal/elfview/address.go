@@ -90,47 +90,72 @@ func (f *File) Segments() ([]Segment, error) {
 }
 
 // FileOffset returns where in a linked file the n bytes at the virtual address
-// addr are. Sections decide, and segments if the file has no section table. It
-// fails with a FormatError if none holds all n bytes, or if two do at different
+// addr are. Segments decide, as for who loads the file, and sections only if
+// nothing is loaded by segments. It fails with a FormatError if none holds all n
+// bytes, if a segment holds only some of them, or if two hold them at different
 // offsets, so that one cannot tell which bytes a kernel would see.
 func (f *File) FileOffset(addr, n uint64) (int64, error) {
-	found := int64(-1)
-	visit := func(at, off, size uint64) error {
-		if addr < at || n > size || addr-at > size-n {
-			return nil
-		}
-		if off > uint64(f.size) || size > uint64(f.size)-off {
-			return &FormatError{int64(min(off, uint64(f.size))), fmt.Sprintf("%d bytes for address 0x%x leave the file", size, at)}
-		}
-		if to := int64(off + addr - at); found < 0 {
-			found = to
-		} else if found != to {
-			return &FormatError{to, fmt.Sprintf("address 0x%x is at offset %d and here", addr, found)}
-		}
-		return nil
+	segs, err := f.Segments()
+	if err != nil {
+		return 0, err
 	}
-	if len(f.Sections) == 0 {
-		segs, err := f.Segments()
-		if err != nil {
-			return 0, err
+	l := lookup{f: f, addr: addr, n: n, found: -1}
+	for _, s := range segs {
+		if overlaps(s.Addr, s.Filesz, addr, n) && !holds(s.Addr, s.Filesz, addr, n) {
+			return 0, &FormatError{f.clamp(s.Offset), fmt.Sprintf("a segment holds a part of the %d bytes at address 0x%x", n, addr)}
 		}
-		for _, s := range segs {
-			if err := visit(s.Addr, s.Offset, s.Filesz); err != nil {
-				return 0, err
-			}
+		if err := l.visit(s.Addr, s.Offset, s.Filesz); err != nil {
+			return 0, err
 		}
 	}
 	for i := range f.Sections {
-		if s := &f.Sections[i]; s.loaded() {
-			if err := visit(s.Addr, s.Offset, s.Size); err != nil {
+		if s := &f.Sections[i]; len(segs) == 0 && s.loaded() {
+			if err := l.visit(s.Addr, s.Offset, s.Size); err != nil {
 				return 0, err
 			}
 		}
 	}
-	if found < 0 {
-		return 0, &FormatError{0, fmt.Sprintf("no section holds %d bytes at address 0x%x", n, addr)}
+	if l.found < 0 {
+		what := "section"
+		if len(segs) > 0 {
+			what = "segment"
+		}
+		return 0, &FormatError{0, fmt.Sprintf("no %s holds %d bytes at address 0x%x", what, n, addr)}
 	}
-	return found, nil
+	return l.found, nil
+}
+
+// lookup is the search for n bytes at an address.
+type lookup struct {
+	f       *File
+	addr, n uint64
+	found   int64 // -1: not yet
+}
+
+// visit looks at the size bytes at offset off, which are for address at.
+func (l *lookup) visit(at, off, size uint64) error {
+	if !holds(at, size, l.addr, l.n) {
+		return nil
+	}
+	if end := uint64(l.f.size); off > end || size > end-off {
+		return &FormatError{l.f.clamp(off), fmt.Sprintf("%d bytes for address 0x%x leave the file", size, at)}
+	}
+	if to := int64(off + l.addr - at); l.found < 0 {
+		l.found = to
+	} else if l.found != to {
+		return &FormatError{to, fmt.Sprintf("address 0x%x is at offset %d and here", l.addr, l.found)}
+	}
+	return nil
+}
+
+// holds reports whether the size bytes at address at hold the n at addr.
+func holds(at, size, addr, n uint64) bool {
+	return addr >= at && n <= size && addr-at <= size-n
+}
+
+// overlaps reports whether they have a byte in common.
+func overlaps(at, size, addr, n uint64) bool {
+	return addr >= at && addr-at < size && n > 0 || at > addr && at-addr < n && size > 0
 }
 
 // loaded reports whether s has bytes in the file that end up in memory.

@@ -122,8 +122,8 @@ func TestFileOffset(t *testing.T) {
 			if segs, err := f.Segments(); err != nil || (len(segs) == 4) != segments {
 				t.Fatalf("%s: segments %v, %v", name(form), segs, err)
 			}
-			if segments {
-				f.Sections = nil
+			if segments { // what sections say does not count
+				f.Section(".data").Addr, f.Section(".text").Offset = 0, 0
 			}
 			for _, tt := range []struct {
 				addr, n uint64
@@ -144,15 +144,21 @@ func TestFileOffset(t *testing.T) {
 			}
 		}
 	}
-	// The same address at two offsets.
-	l := sample(forms[0])
-	l.Sections[0].Addr = l.Sections[2].Addr
-	f, err := parse(l.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if off, err := f.FileOffset(0x81002000, 4); err == nil {
-		t.Errorf("ambiguous address: offset %d", off)
+	// The same address at two offsets, and at one and a part of a segment.
+	for _, tt := range []struct {
+		segments bool
+		addr     uint64
+	}{{false, 0x81002000}, {true, 0x81002000}, {true, 0x81002001}, {true, 0x81001fff}, {true, 0x81002003}} {
+		l := sample(forms[0])
+		l.Segments = tt.segments
+		l.Sections[0].Addr = tt.addr
+		f, err := parse(l.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off, err := f.FileOffset(0x81002000, 4); err == nil {
+			t.Errorf("ambiguous address, %+v: offset %d", tt, off)
+		}
 	}
 }
 
@@ -177,21 +183,29 @@ func TestExclusive(t *testing.T) {
 			edit   func(f *File)
 			reason string
 		}{
-			"no section":        {func(f *File) { sec(f).Name = "x" }, "no section"},
-			"two":               {func(f *File) { f.Section(".data").Name = hashes }, "a second section"},
-			"two, one empty":    {func(f *File) { f.Section(".bss").Name = hashes }, "a second section"},
-			"without bytes":     {func(f *File) { sec(f).Type = SHTNobits }, "no bytes in the file"},
-			"a note":            {func(f *File) { sec(f).Type = 7 }, "is of type 7"},
-			"compressed":        {func(f *File) { sec(f).Flags |= shfCompressed }, "is compressed"},
-			"leaves the file":   {func(f *File) { sec(f).Size = 1 << 40 }, "leaves the file"},
-			"overflows":         {func(f *File) { sec(f).Offset = 1<<64 - 8 }, "leaves the file"},
-			"end in another":    {func(f *File) { sec(f).Size += 256 }, "shares bytes with section 3"},
-			"start in another":  {func(f *File) { s := f.Section(".text"); s.Size = uint64(off) - s.Offset + 1 }, "shares bytes with section 1"},
-			"within another":    {func(f *File) { s := f.Section(".text"); s.Size = 1000 }, "shares bytes with section 1"},
-			"around another":    {func(f *File) { s := f.Section(".data"); s.Offset, s.Size = uint64(off)+4, 1 }, "shares bytes with section 3"},
-			"other overflows":   {func(f *File) { s := f.Section(".data"); s.Offset, s.Size = 1, 1<<64-1 }, "shares bytes with section 3"},
-			"in the header":     {func(f *File) { s := sec(f); s.Offset, s.Size = 51, 1 }, "the ELF header"},
-			"in program table":  {func(f *File) { s := sec(f); s.Offset, s.Size = 70, 1 }, "the program headers"},
+			"no section":       {func(f *File) { sec(f).Name = "x" }, "no section"},
+			"two":              {func(f *File) { f.Section(".data").Name = hashes }, "a second section"},
+			"two, one empty":   {func(f *File) { f.Section(".bss").Name = hashes }, "a second section"},
+			"without bytes":    {func(f *File) { sec(f).Type = SHTNobits }, "no bytes in the file"},
+			"a note":           {func(f *File) { sec(f).Type = 7 }, "is of type 7"},
+			"compressed":       {func(f *File) { sec(f).Flags |= shfCompressed }, "is compressed"},
+			"leaves the file":  {func(f *File) { sec(f).Size = 1 << 40 }, "leaves the file"},
+			"overflows":        {func(f *File) { sec(f).Offset = 1<<64 - 8 }, "leaves the file"},
+			"end in another":   {func(f *File) { sec(f).Size += 256 }, "shares bytes with section 3"},
+			"start in another": {func(f *File) { s := f.Section(".text"); s.Size = uint64(off) - s.Offset + 1 }, "shares bytes with section 1"},
+			"within another":   {func(f *File) { s := f.Section(".text"); s.Size = 1000 }, "shares bytes with section 1"},
+			"around another":   {func(f *File) { s := f.Section(".data"); s.Offset, s.Size = uint64(off)+4, 1 }, "shares bytes with section 3"},
+			"other overflows":  {func(f *File) { s := f.Section(".data"); s.Offset, s.Size = 1, 1<<64-1 }, "shares bytes with section 3"},
+			"in the header":    {func(f *File) { s := sec(f); s.Offset, s.Size = 51, 1 }, "the ELF header"},
+			"in program table": {func(f *File) { s := sec(f); s.Offset, s.Size = 70, 1 }, "the program headers"},
+			"moved": {func(f *File) {
+				s := sec(f)
+				s.Offset, f.Section(".data").Offset = f.Section(".data").Offset, s.Offset
+				s.Size = 8
+			}, "is loaded to its address"},
+			"address moved":     {func(f *File) { sec(f).Addr += 4 }, "holds a part"},
+			"address nowhere":   {func(f *File) { sec(f).Addr = 8 }, "no segment holds"},
+			"address unused":    {func(f *File) { s := sec(f); s.Addr, s.Size = 8, 0 }, ""},
 			"in section table":  {func(f *File) { s := sec(f); s.Offset, s.Size = uint64(len(b)-1), 1 }, "the section headers"},
 			"not linked":        {func(f *File) { f.Type = 1 }, "of type 1"},
 			"other without":     {func(f *File) { s := f.Section(".bss"); s.Offset = uint64(off) }, ""},

@@ -11,8 +11,9 @@ import (
 // is one of this section and nothing else, it refuses, with a FormatError: a
 // name that no section or more than one has, a section of another type than
 // SHT_PROGBITS (SHT_NOBITS has no bytes), a compressed one, one that leaves the
-// file, and one that shares bytes with another section, the ELF header or
-// one of its tables.
+// file, one that shares bytes with another section, the ELF header or one of its
+// tables, and one whose address leads elsewhere by the program headers, by which
+// a kernel is loaded.
 func (f *File) Exclusive(name string) (off, size int64, err error) {
 	if f.Type != ETExec && f.Type != ETDyn {
 		return 0, 0, &FormatError{16, fmt.Sprintf("ELF file of type %d, want a linked kernel", f.Type)}
@@ -42,7 +43,25 @@ func (f *File) Exclusive(name string) (off, size int64, err error) {
 	if err := f.alone(s); err != nil {
 		return 0, 0, err
 	}
+	if err := f.mapped(s); err != nil {
+		return 0, 0, err
+	}
 	return int64(s.Offset), int64(s.Size), nil
+}
+
+// mapped refuses a section that is not where its address is.
+func (f *File) mapped(s *Section) error {
+	segs, err := f.Segments()
+	if err != nil || len(segs) == 0 || s.Size == 0 {
+		return err
+	}
+	switch off, err := f.FileOffset(s.Addr, s.Size); {
+	case err != nil:
+		return fmt.Errorf("section %.64q by its address: %w", s.Name, err)
+	case uint64(off) != s.Offset:
+		return &FormatError{off, fmt.Sprintf("section %.64q is at offset %d, what is loaded to its address is here", s.Name, s.Offset)}
+	}
+	return nil
 }
 
 func (f *File) clamp(off uint64) int64 { return int64(min(off, uint64(f.size))) }
