@@ -5,6 +5,7 @@ package load
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/modhash/modhash/kbuild/kconfig"
 	"github.com/modhash/modhash/kbuild/kmod"
 	"github.com/modhash/modhash/modsig"
+	"github.com/modhash/modhash/modsig/certlist"
 )
 
 // Rules is the order of the kernel's first steps.
@@ -176,7 +178,9 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 // keyrings makes the keyrings of the built-in certificates and of those given. An
 // algorithm that is a module may be loaded already when it is needed, or not; of
 // one that no configuration speaks of nothing is known at all. So there are two: with
-// all that may be there, and with nothing but what is certain.
+// all that may be there, and with nothing but what is certain. Of a certificate in
+// the image that is not in its list it is not known either whether the kernel trusts
+// it, refuses it or has it for something else.
 func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, more [][]byte) {
 	most, least := modsig.Kernel{}, modsig.Kernel{}
 	most.Major, most.Minor = version(k.Release)
@@ -194,13 +198,28 @@ func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, more [][]byte) {
 			differ = differ || v == kconfig.Mod
 		}
 	}
-	k.Keyrings = []*modsig.Keyring{k.keyring(most, img, more)}
-	if differ {
-		k.Keyrings = append(k.Keyrings, k.keyring(least, img, more))
+	stray := []strays{ignored}
+	if l := img.Trusted; l != nil && slices.ContainsFunc(l.Certificates, func(c certlist.Certificate) bool { return !l.Listed(&c) }) {
+		stray = []strays{ignored, trusted, revoked}
+	}
+	for _, s := range stray {
+		k.Keyrings = append(k.Keyrings, k.keyring(most, img, more, s))
+		if differ {
+			k.Keyrings = append(k.Keyrings, k.keyring(least, img, more, s))
+		}
 	}
 }
 
-func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte) *modsig.Keyring {
+// strays is what becomes of certificates that are in an image but not in its list.
+type strays int
+
+const (
+	ignored strays = iota
+	trusted
+	revoked
+)
+
+func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte, stray strays) *modsig.Keyring {
 	r := modsig.NewKeyring(kind)
 	if k.Listing != nil {
 		for _, d := range k.Listing.denied {
@@ -214,8 +233,12 @@ func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte) *m
 	}
 	if l := img.Trusted; l != nil {
 		for i := range l.Certificates {
-			if c := &l.Certificates[i]; k.Signatures != No || c.Offset >= l.ModuleSize {
+			c := &l.Certificates[i]
+			switch listed := l.Listed(c); {
+			case listed && (k.Signatures != No || !l.OfBuild(c)), !listed && stray == trusted:
 				r.Add(c.Raw) // as before
+			case !listed && stray == revoked:
+				r.Revoke(c.Raw) // as before
 			}
 		}
 	}

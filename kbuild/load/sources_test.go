@@ -234,6 +234,11 @@ func TestNewKernel(t *testing.T) {
 	if k = kernelOf(t, with(vmlinux.Kernel{Certs: [][]byte{rsa}, Config: mod}, ""), Sources{}); len(k.Keyrings) != 2 {
 		t.Errorf("a hash that is a module may be loaded or not: %d keyrings", len(k.Keyrings))
 	}
+	stray := string(vector(t, "signing/ecp384.der"))
+	k = kernelOf(t, with(vmlinux.Kernel{Certs: [][]byte{rsa}, Config: distribution}, stray), Sources{})
+	if len(k.Keyrings) != 3 || len(k.Keyrings[0].Keys()) != 1 || len(k.Keyrings[1].Keys()) != 2 || len(k.Keyrings[2].Keys()) != 1 {
+		t.Errorf("a certificate outside of the list may be trusted or not: %d keyrings", len(k.Keyrings))
+	}
 }
 
 func TestStructModule(t *testing.T) {
