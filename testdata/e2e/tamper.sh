@@ -244,7 +244,8 @@ make_part() {
 	mkdir -p "$WORK/part/$mods"
 	cp "$dir/modules.order" "$WORK/part/$mods/"
 	(cd "$dir" && cp --parents kernel/fs/ext4/ext4.ko kernel/fs/fat/fat.ko kernel/fs/fat/vfat.ko "$WORK/part/$mods")
-	PART=(mh verify --partial --image "$WORK/amd64-6.1/tree/boot/vmlinuz-${mods##*/}")
+	cp "$WORK/amd64-6.1/tree/boot/vmlinuz-${mods##*/}" "$WORK/part/$mods/vmlinuz"
+	PART=(mh verify --partial)
 }
 
 # part CODE VERDICT OPTION…: of WORK/part.
