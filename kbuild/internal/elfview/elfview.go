@@ -201,10 +201,14 @@ func (t *table) find(name string) (*Section, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading section names: %w", err)
 	}
-	want := append([]byte(name), 0)
+	want := []byte(name)
 	for i := range int(t.num) {
 		at := uint64(f.Order.Uint32(b[i*t.size:]))
-		if at <= uint64(len(names)) && bytes.HasPrefix(names[at:], want) {
+		if at > uint64(len(names)) {
+			continue
+		}
+		// The end of the table ends a name too.
+		if rest, ok := bytes.CutPrefix(names[at:], want); ok && (len(rest) == 0 || rest[0] == 0) {
 			s := f.section(b[i*t.size:])
 			s.Name = name
 			return &s, nil
