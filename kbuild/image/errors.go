@@ -45,6 +45,8 @@ func fromPart(base int64, what string, err error) error {
 		return &FormatError{base + ce.Offset, what + fmt.Sprintf("%s: %s", ce.Format, ce.Reason), err}
 	case errors.As(err, &ee):
 		return &FormatError{base + ee.Offset, what + ee.Reason, err}
+	case errors.Is(err, elfview.ErrNotELF): // it starts like one, and ends too soon
+		return &FormatError{base, what + err.Error(), err}
 	}
 	return err
 }

@@ -28,6 +28,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(formOf(form, sample(f)).ELF())
 	}
 	f.Add(boot.Flat(sample(f).Flat(), arm64Magic))
+	f.Add([]byte("\x7fELF"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		im, err := Open(context.Background(), bytes.NewReader(b), int64(len(b)), &Options{Limit: 1 << 20, TmpDir: t.TempDir()})
 		if err != nil {
