@@ -64,7 +64,8 @@ func zstdError(err error, src []byte) error {
 	case errors.Is(err, zstd.ErrCRCMismatch):
 		return failf(Zstd, int64(len(src)-4), "bad checksum of the decoded data")
 	}
-	return &FormatError{Format: Zstd, Reason: "corrupt data: " + err.Error(), Err: err}
+	// Which of several faults the library finds first is not the same every time.
+	return &FormatError{Format: Zstd, Reason: "corrupt data", Err: err}
 }
 
 // walkFrame checks that src is one zstd frame, from its magic to the end of
