@@ -44,12 +44,15 @@ test:
 	$(GO) test $(PACKAGES)
 	$(MAKE) --no-print-directory fuzz
 
-# Each target of each package, for a short while.
+# Each target of each package, for a short while. That its time is over the fuzzer
+# now and then reports as a failure, without an input that fails.
 fuzz:
 	@$(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}}{{end}}' ./... | while read -r pkg dir; do \
 		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | cut -c 6-); do \
 			echo "fuzz $$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg" >.fuzz.log 2>&1 || { cat .fuzz.log; rm -f .fuzz.log; exit 1; }; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$pkg" >.fuzz.log 2>&1 || \
+				{ grep -q '^ *context deadline exceeded$$' .fuzz.log && ! grep -qE 'Failing input|panic' .fuzz.log; } || \
+				{ cat .fuzz.log; rm -f .fuzz.log; exit 1; }; \
 		done; \
 	done; rm -f .fuzz.log
 
