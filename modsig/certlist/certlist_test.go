@@ -295,9 +295,14 @@ func FuzzParse(f *testing.F) {
 			if c.Err == nil && (c.Serial == nil || c.SignatureAlgorithm == "" || c.KeyAlgorithm == "" || c.PublicKeyInfo == nil) {
 				t.Fatalf("no error, but %+v", c)
 			}
-			// What the standard library takes, this package takes.
-			if std, err := x509.ParseCertificate(c.Raw); err == nil && (c.Err != nil || !bytes.Equal(c.KeyID, std.SubjectKeyId)) {
-				t.Fatalf("%x: %v, key id %s", c.Raw, c.Err, hex.EncodeToString(c.KeyID))
+			// What the standard library takes, this package takes, but for bytes
+			// behind the value of an extension, which that library overlooks.
+			std, err := x509.ParseCertificate(c.Raw)
+			if err != nil || c.Err != nil && strings.Contains(c.Err.Error(), "extension") {
+				continue
+			}
+			if c.Err != nil || !bytes.Equal(c.KeyID, std.SubjectKeyId) {
+				t.Fatalf("%.40x…: %v, key id %s", c.Raw, c.Err, hex.EncodeToString(c.KeyID))
 			}
 		}
 		var le *Error
