@@ -163,7 +163,9 @@ func (s *stream) compressed(packed, unpacked uint) error {
 	ok := packed >= 5 && s.lz.start() && s.lz.run(&s.win, end, end, packed) &&
 		s.win.pos == end && s.lz.finish() && s.lz.ip == packed
 	if !ok {
-		return failf(off+int64(min(s.lz.ip, packed)), "corrupt lzma data")
+		// The chunk's, since where in it the fault shows depends on what an
+		// earlier stream left in the window.
+		return failf(off, "corrupt lzma data")
 	}
 	return nil
 }
