@@ -103,7 +103,7 @@ man: build
 install: man
 	install -D -m 755 bin/modhash $(DESTDIR)$(PREFIX)/bin/modhash
 	mkdir -p $(DESTDIR)$(PREFIX)/lib/modhash
-	ln -sf ../../bin/modhash $(DESTDIR)$(PREFIX)/lib/modhash/modules-merkle-tree
+	for name in modules-merkle-tree sign-file; do ln -sf ../../bin/modhash $(DESTDIR)$(PREFIX)/lib/modhash/$$name; done
 	for page in .build/man/*.1; do install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man1/$${page##*/}"; done
 	mkdir -p .build/completions
 	bin/modhash completion bash >.build/completions/bash

@@ -18,6 +18,7 @@ var level = map[string]int{
 	"hashset":                  1,
 	"modsig":                   1,
 	"kbuild/outfile":           1,
+	"modsig/keys":              2,
 	"kbuild/internal/pool":     2,
 	"kbuild/internal/codec/xz": 2,
 	"kbuild/internal/codec":    3,
@@ -32,11 +33,13 @@ var level = map[string]int{
 	"kbuild/compare":           6,
 	"kbuild/verify":            6,
 	"kbuild/prove":             6,
+	"kbuild/sign":              6,
 	"kbuild/load":              6,
 	"kbuild/lint":              6,
 	"kbuild/inspect":           6,
 	"kbuild/report":            7,
 	"cmd/modhash":              8,
+	"cmd/modhash-pkcs11":       8,
 }
 
 // external says who may import what from outside of the standard library.
@@ -47,7 +50,9 @@ var external = map[string][]string{
 	"github.com/spf13/cobra":         {"cmd/"},
 	"github.com/spf13/pflag":         {"cmd/"},
 	"golang.org/x/crypto/cryptobyte": {"modsig"},
+	"golang.org/x/crypto/scrypt":     {"modsig/keys"},
 	"filippo.io/mldsa":               {"modsig"},
+	"github.com/miekg/pkcs11":        {"cmd/modhash-pkcs11"},
 	"golang.org/x/term":              {"cmd/"},
 	"golang.org/x/sync":              {"cmd/", "kbuild"},
 	"golang.org/x/sys":               {"cmd/", "kbuild"},

@@ -19,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"modhash": main, merkleTreeName: main})
+	testscript.Main(m, map[string]func(){"modhash": main, merkleTreeName: main, signFileName: main})
 }
 
 // samples makes the sample builds once for all scripts.

@@ -82,7 +82,7 @@ func byName(argv []string) []string {
 	if len(argv) == 0 {
 		return nil
 	}
-	if name := filepath.Base(argv[0]); slices.Contains([]string{merkleTreeName}, name) {
+	if name := filepath.Base(argv[0]); slices.Contains([]string{merkleTreeName, signFileName}, name) {
 		return append([]string{name, "--"}, argv[1:]...)
 	}
 	return argv[1:]

@@ -8,6 +8,7 @@
 //	b   the same modules, compressed with xz, signed with throw-away key b
 //	c   as a, but the code of one module differs by one byte
 //	d   as a, but not signed
+//	keys   the keys that a and b were signed with
 //	tree   the build tree that d was installed from, with a vmlinux whose
 //	       .module_hashes still holds zeros
 package sample
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/testdata/gen/ko"
@@ -92,7 +94,19 @@ func Write(dir string) error {
 			return err
 		}
 	}
+	if err := writeAll(filepath.Join(dir, "keys"), pairs()); err != nil {
+		return err
+	}
 	return writeAll(filepath.Join(dir, "tree"), tree(image))
+}
+
+// pairs are the throw-away keys, each with its certificate, as the kernel's build
+// keeps them, and the certificates alone.
+func pairs() map[string][]byte {
+	return map[string][]byte{
+		"a.pem": slices.Concat(keys.AKey, keys.ACert), "a.crt": keys.ACert,
+		"b.pem": slices.Concat(keys.BKey, keys.BCert), "b.crt": keys.BCert,
+	}
 }
 
 // config is what the build tree was configured with. It has the fault that

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/modhash/modhash/kbuild/outfile"
+	"github.com/modhash/modhash/kbuild/report"
+	"github.com/modhash/modhash/modsig"
+	"github.com/modhash/modhash/modsig/keys"
+)
+
+// pinVariable is where the kernel's build takes a PIN from.
+const pinVariable = "KBUILD_SIGN_PIN"
+
+const keyHelp = `KEY is a file with a private key (PEM, or PKCS #8 in DER), encrypted or not, or
+exec:PROGRAM ARGUMENT..., a program that signs digests, such as the client of a key
+service ("go doc modsig/keys" describes what it is asked and answers), or the pkcs11:
+URI (RFC 7512) of a key in a token, which the program modhash-pkcs11 meets. CERT is an
+X.509 certificate, PEM or DER; by default the one that is with the key. A PIN is taken
+from the URI (pin-source), or else --pin-file, or else the environment variable that
+--pin-env names, or else asked for on the terminal; it is tried once.`
+
+// keyFlags are the options of every verb that signs.
+type keyFlags struct {
+	key, cert       string
+	hash, config    string
+	keyID, attrs    bool
+	pinFile, pinEnv string
+	module          string
+}
+
+func (f *keyFlags) register(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.key, "key", "", "the private `KEY`: a file, exec:PROGRAM, or a pkcs11: URI")
+	fl.StringVar(&f.cert, "cert", "", "the certificate `FILE` of the key (default: the one that is with the key)")
+	fl.StringVar(&f.hash, "hash", "", "`HASH` of the signatures: "+join(keys.HashNames())+" (default sha512)")
+	fl.StringVar(&f.config, "config", "", "take the hash from CONFIG_MODULE_SIG_HASH in the kernel's .config `FILE`")
+	fl.BoolVar(&f.keyID, "key-id", false, "name the signer by the certificate's key id, as sign-file -k does")
+	fl.BoolVar(&f.attrs, "signed-attributes", false, "with ML-DSA, sign two attributes, as OpenSSL 3 does, not the payload")
+	fl.StringVar(&f.pinFile, "pin-file", "", "`FILE` with the PIN of the key")
+	fl.StringVar(&f.pinEnv, "pin-env", pinVariable, "environment variable with the PIN, its `NAME`")
+	fl.StringVar(&f.module, "pkcs11-module", "", "the PKCS #11 module of the token, a shared `LIBRARY` (default: that of the URI or of PKCS11_MODULE_PATH)")
+	complete(cmd, "hash", keys.HashNames()...)
+}
+
+// signOptions finds the form of the signatures.
+func (f *keyFlags) signOptions() (modsig.SignOptions, error) {
+	o := modsig.SignOptions{KeyID: f.keyID, Attributes: f.attrs}
+	name := f.hash
+	switch {
+	case f.hash != "" && f.config != "":
+		return o, usageError("--hash and --config exclude each other")
+	case f.config != "":
+		var err error
+		if name, err = configHash(f.config); err != nil {
+			return o, err
+		}
+	case f.hash == "":
+		name = "sha512" // the kernel's own default
+	}
+	h, ok := keys.ParseHash(name)
+	if !ok {
+		return o, usageError("no kernel verifies signatures with the hash %q; want one of %s", name, join(keys.HashNames()))
+	}
+	o.Hash = h
+	return o, nil
+}
+
+func configHash(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() // read only
+	c, err := readConfig(path, f)
+	if err != nil {
+		return "", err
+	}
+	v, ok := c.Get("MODULE_SIG_HASH")
+	if !ok || !v.IsString() || v.Text() == "" {
+		return "", withHint(fmt.Errorf("%s does not set CONFIG_MODULE_SIG_HASH", path), "that kernel was configured without module signatures; --hash names one")
+	}
+	return v.Text(), nil
+}
+
+// open opens the key. n is how many programs of it may run at once.
+func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
+	if f.key == "" {
+		return nil, usageError("no --key given")
+	}
+	var cert []byte
+	if f.cert != "" {
+		var err error
+		if cert, err = keys.ReadCertificate(f.cert); err != nil {
+			return nil, withHint(err, "--cert takes an X.509 certificate, PEM or DER")
+		}
+	}
+	k, err := keys.Open(ctx, f.key, cert, &keys.Options{Start: a.startProgram, Processes: n, Token: tokenProgram(f.module), PIN: f.pin(a)})
+	switch {
+	case errors.Is(err, keys.ErrNoCertificate):
+		return nil, withHint(err, "--cert names it")
+	case errors.Is(err, keys.ErrNoPIN):
+		return nil, withHint(err, "--pin-file names a file with it, %s holds it, or a terminal is asked", f.pinEnv)
+	case errors.Is(err, exec.ErrNotFound) && strings.HasPrefix(f.key, "pkcs11:"):
+		return nil, withHint(err, "%s is a program of its own, because it needs a C library; it belongs beside modhash or on PATH", tokenName)
+	case errors.Is(err, modsig.ErrMismatch):
+		return nil, withHint(err, "--key and --cert must be a pair")
+	case err != nil:
+		return nil, err
+	}
+	if strings.HasPrefix(f.key, "pkcs11:") && strings.Contains(f.key, "pin-value=") && !a.quiet {
+		a.warn("the PIN in the URI can be seen by everybody who lists processes; pin-source names a file with it")
+	}
+	if k.Exposed != 0 && !a.quiet {
+		a.warn("others than the owner may read or write the key %s (mode %04o): chmod 600", f.key, k.Exposed|0o600)
+	}
+	return k, nil
+}
+
+// tokenName is the program that meets tokens, and needs a C library for that.
+const tokenName = "modhash-pkcs11"
+
+// tokenProgram finds it beside this program, or else leaves it to PATH.
+func tokenProgram(module string) []string {
+	argv := []string{tokenName}
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), tokenName)
+		if st, err := os.Stat(beside); err == nil && st.Mode().IsRegular() {
+			argv[0] = beside
+		}
+	}
+	if module != "" {
+		argv = append(argv, "--module", module)
+	}
+	return argv
+}
+
+// pin asks for a PIN where the user said it is.
+func (f *keyFlags) pin(a *app) func(context.Context, string) ([]byte, error) {
+	return func(ctx context.Context, what string) ([]byte, error) {
+		if f.pinFile != "" {
+			return pinFile(ctx, f.pinFile)
+		}
+		if v, ok := os.LookupEnv(f.pinEnv); ok {
+			return []byte(v), nil
+		}
+		return a.promptPIN(ctx, what)
+	}
+}
+
+// pinFile reads a PIN, without the line end behind it.
+func pinFile(ctx context.Context, path string) ([]byte, error) {
+	const most = 4096
+	f, err := openUntilDone(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	pin, err := io.ReadAll(io.LimitReader(untilDone{ctx, f}, most+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
+	}
+	if len(pin) > most {
+		return nil, fmt.Errorf("%s holds more than %d bytes, which is no PIN", path, most)
+	}
+	pin = bytes.TrimSuffix(pin, []byte("\n"))
+	return bytes.TrimSuffix(pin, []byte("\r")), nil
+}
+
+// promptPIN asks on the terminal of the process, if it has one.
+func (a *app) promptPIN(ctx context.Context, what string) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil // none
+	}
+	defer tty.Close() // nothing is buffered
+	fd := int(tty.Fd())
+	state, err := term.GetState(fd)
+	if err != nil {
+		return nil, nil // none either
+	}
+	fmt.Fprintf(tty, "PIN of %s: ", report.Safe(what))
+	type answer struct {
+		pin []byte
+		err error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		pin, err := term.ReadPassword(fd)
+		got <- answer{pin, err}
+	}()
+	defer fmt.Fprintln(tty)
+	select {
+	case r := <-got:
+		return r.pin, r.err
+	case <-ctx.Done():
+		_ = term.Restore(fd, state) // the echo; the program ends in any case
+		return nil, ctx.Err()
+	}
+}
+
+// startProgram starts the program of an exec: key. What it writes to standard
+// error is passed on, made safe for a terminal.
+func (a *app) startProgram(ctx context.Context, argv []string) (io.ReadWriteCloser, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 2 * time.Second
+	cmd.Stderr = &lineWriter{write: func(line string) { fmt.Fprintf(a.stderr, "%s\n", report.Safe(line)) }}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &runningProgram{out, in, cmd}, nil
+}
+
+type runningProgram struct {
+	io.Reader
+	io.WriteCloser
+	cmd *exec.Cmd
+}
+
+// Close ends the program by the end of its input; one that does not take the
+// hint is killed.
+func (p *runningProgram) Close() error {
+	_ = p.WriteCloser.Close() // it may have ended
+	kill := time.AfterFunc(5*time.Second, func() { _ = p.cmd.Process.Kill() })
+	defer kill.Stop()
+	return p.cmd.Wait()
+}
+
+// lineWriter cuts what is written into lines.
+type lineWriter struct {
+	write func(string)
+	mu    sync.Mutex
+	part  []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.part = append(w.part, p...)
+	for {
+		line, rest, ok := bytes.Cut(w.part, []byte("\n"))
+		if !ok && len(w.part) < 4096 {
+			return len(p), nil
+		}
+		w.write(strings.TrimSuffix(string(line), "\r"))
+		w.part = rest
+	}
+}
