@@ -131,11 +131,8 @@ func resolve(path string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if _, err := os.Stat(path); err == nil {
-			// As those below /proc, which are not what they read as.
-			if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-				return path, nil
-			}
+		if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+			return path, nil // those below /proc are not what they read as
 		}
 		if !filepath.IsAbs(target) {
 			target = filepath.Join(filepath.Dir(path), target)

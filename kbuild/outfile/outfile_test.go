@@ -76,16 +76,16 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, name := range []string{"link", "dangling"} {
+	if err := Write(at("null"), Options{}, text("gone")); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"link", "dangling", "null"} {
 		if st, err := os.Lstat(at(name)); err != nil || st.Mode()&os.ModeSymlink == 0 {
 			t.Errorf("%s is no link any more: %v", name, err)
 		}
 	}
 	if st, err := os.Stat(at("file")); err != nil || st.Mode() != 0o640 {
 		t.Errorf("mode %v, %v", st.Mode(), err)
-	}
-	if err := Write(at("null"), Options{}, text("gone")); err != nil {
-		t.Error(err)
 	}
 	if st, err := os.Stat(os.DevNull); err != nil || st.Mode()&os.ModeCharDevice == 0 {
 		t.Fatalf("%s is %v, %v", os.DevNull, st.Mode(), err)
