@@ -30,7 +30,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # How long each fuzz target runs in "make test".
-FUZZTIME ?= 2s
+FUZZTIME ?= 1s
 
 .PHONY: build run test fuzz check reproducible vulncheck corpus e2e e2e-kernel bench man install clean
 

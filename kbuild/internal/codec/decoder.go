@@ -32,7 +32,6 @@ const (
 type Decoder struct {
 	src, out []byte // of Decode
 	in       bytes.Reader
-	flate    io.ReadCloser
 	xz       *xz.Decoder
 	zstd     *zstd.Decoder
 }

@@ -45,13 +45,10 @@ func (d *Decoder) inflate(src []byte, read func(io.Reader) (sum, size uint32, er
 		return err
 	}
 	d.in.Reset(src[start:])
-	if d.flate == nil {
-		d.flate = flate.NewReader(&d.in)
-	} else if err := d.flate.(flate.Resetter).Reset(&d.in, nil); err != nil {
-		return err
-	}
 	defer d.in.Reset(nil)
-	sum, size, err := read(d.flate)
+	// Not reset and used again: the library keeps the code tables of the stream
+	// before, and decodes by them what a corrupt stream has no code for.
+	sum, size, err := read(flate.NewReader(&d.in))
 	// d.in is an io.ByteReader, so exactly the deflate data was taken from it.
 	off := int64(len(src) - d.in.Len())
 	var corrupt flate.CorruptInputError

@@ -263,3 +263,17 @@ func allocs(f func()) uint64 {
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
+
+// A stream whose codes are empty is refused alike by a Decoder that still has
+// the codes of another one.
+func TestGzipForgetsCodes(t *testing.T) {
+	empty := cat(golden(t, "small.gz")[:10], []byte{5, 0, 0, 0}, bytes.Repeat([]byte{0x3c, 0xaa, 0x55}, 20))
+	_, want := NewDecoder().DecodeBytes(nil, empty, Gzip, 1<<20)
+	used := NewDecoder()
+	for name := range goldenFiles(t, "*.gz") {
+		_, _ = used.DecodeBytes(nil, golden(t, name), Gzip, 64<<20)
+		if _, err := used.DecodeBytes(nil, empty, Gzip, 1<<20); want == nil || err == nil || err.Error() != want.Error() {
+			t.Errorf("after %s: %v, else %v", name, err, want)
+		}
+	}
+}
