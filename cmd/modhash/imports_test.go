@@ -19,6 +19,7 @@ var level = map[string]int{
 	"modsig":                   1,
 	"kbuild/outfile":           1,
 	"modsig/keys":              2,
+	"hashset/attest":           2,
 	"kbuild/internal/pool":     2,
 	"kbuild/internal/codec/xz": 2,
 	"kbuild/internal/codec":    3,
@@ -44,18 +45,19 @@ var level = map[string]int{
 
 // external says who may import what from outside of the standard library.
 var external = map[string][]string{
-	"github.com/klauspost/compress":  {"kbuild/internal/codec"},
-	"github.com/ulikunitz/xz":        {"kbuild/internal/codec"},
-	"github.com/pierrec/lz4/v4":      {"kbuild/internal/codec"},
-	"github.com/spf13/cobra":         {"cmd/"},
-	"github.com/spf13/pflag":         {"cmd/"},
-	"golang.org/x/crypto/cryptobyte": {"modsig"},
-	"golang.org/x/crypto/scrypt":     {"modsig/keys"},
-	"filippo.io/mldsa":               {"modsig"},
-	"github.com/miekg/pkcs11":        {"cmd/modhash-pkcs11"},
-	"golang.org/x/term":              {"cmd/"},
-	"golang.org/x/sync":              {"cmd/", "kbuild"},
-	"golang.org/x/sys":               {"cmd/", "kbuild"},
+	"github.com/klauspost/compress":                     {"kbuild/internal/codec"},
+	"github.com/ulikunitz/xz":                           {"kbuild/internal/codec"},
+	"github.com/pierrec/lz4/v4":                         {"kbuild/internal/codec"},
+	"github.com/secure-systems-lab/go-securesystemslib": {"hashset/attest"},
+	"github.com/spf13/cobra":                            {"cmd/"},
+	"github.com/spf13/pflag":                            {"cmd/"},
+	"golang.org/x/crypto/cryptobyte":                    {"modsig"},
+	"golang.org/x/crypto/scrypt":                        {"modsig/keys"},
+	"filippo.io/mldsa":                                  {"modsig"},
+	"github.com/miekg/pkcs11":                           {"cmd/modhash-pkcs11"},
+	"golang.org/x/term":                                 {"cmd/"},
+	"golang.org/x/sync":                                 {"cmd/", "kbuild"},
+	"golang.org/x/sys":                                  {"cmd/", "kbuild"},
 }
 
 // forbidden are packages of the standard library that no library package of
