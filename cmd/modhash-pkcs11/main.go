@@ -52,6 +52,7 @@ type token interface {
 	// find looks the key up, and tells of more than one, or of none.
 	find() error
 	certificate() ([]byte, error) // nil: there is none
+	public() ([]byte, error)      // SubjectPublicKeyInfo; nil: it is not known
 	sign(algorithm, hash string, data []byte) ([]byte, error)
 	close()
 }
@@ -119,11 +120,9 @@ func (s *server) answer(request string) (string, error) {
 		defer clear(pin)
 		return s.login(pin)
 	case words[0] == "certificate" && len(words) == 1 && s.ready:
-		der, err := s.token.certificate()
-		if err != nil || der == nil {
-			return "none", err
-		}
-		return "certificate " + base64.StdEncoding.EncodeToString(der), nil
+		return blob("certificate", s.token.certificate)
+	case words[0] == "public" && len(words) == 1 && s.ready:
+		return blob("public", s.token.public)
 	case words[0] == "sign" && len(words) == 4 && s.ready:
 		data, err := base64.StdEncoding.DecodeString(words[3])
 		if err != nil {
@@ -136,6 +135,15 @@ func (s *server) answer(request string) (string, error) {
 		return "signature " + base64.StdEncoding.EncodeToString(value), nil
 	}
 	return "", fmt.Errorf("a request that is not understood, or not at this time: %.12q", words[0])
+}
+
+// blob answers with what get returns.
+func blob(word string, get func() ([]byte, error)) (string, error) {
+	der, err := get()
+	if err != nil || der == nil {
+		return "none", err
+	}
+	return word + " " + base64.StdEncoding.EncodeToString(der), nil
 }
 
 func (s *server) answerOpen(text string) (string, error) {

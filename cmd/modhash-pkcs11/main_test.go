@@ -29,6 +29,7 @@ func (f *fake) find() error      { return f.lost }
 func (f *fake) close()           { f.closed++ }
 
 func (f *fake) certificate() ([]byte, error) { return f.cert, nil }
+func (f *fake) public() ([]byte, error)      { return f.cert, nil }
 
 func (f *fake) login(pin []byte) error {
 	if f.logins++; string(pin) != f.pin {
@@ -66,6 +67,8 @@ func TestServer(t *testing.T) {
 		"no source":   {fake{pin: "1234"}, []string{"open pkcs11:?pin-source=" + pinFile + "x"}, []string{"error pin-source: "}, 0},
 		"command":     {fake{pin: "1234"}, []string{"open pkcs11:?pin-source=|id"}, []string{"error pin-source names a command"}, 0},
 		"certificate": {fake{cert: []byte("der")}, []string{"open pkcs11:", "certificate"}, []string{"ok", "certificate " + b64("der")}, 0},
+		"public":      {fake{cert: []byte("der")}, []string{"open pkcs11:", "public"}, []string{"ok", "public " + b64("der")}, 0},
+		"no public":   {fake{}, []string{"open pkcs11:", "public"}, []string{"ok", "none"}, 0},
 		"none":        {fake{}, []string{"open pkcs11:", "certificate"}, []string{"ok", "none"}, 0},
 		"lost":        {fake{lost: errors.New("no key\nhere")}, []string{"open pkcs11:", sign}, []string{"error no key?here", "error no key"}, 0},
 		"too early":   {fake{pin: "1234"}, []string{"open pkcs11:", sign}, []string{"pin", "error a request"}, 0},

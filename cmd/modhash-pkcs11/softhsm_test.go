@@ -125,6 +125,16 @@ func TestSoftHSM(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("RSA: %q", got)
 	}
+	for uri, name := range map[string]string{"object=rsa": "rsa2048.der", "object=ec": "ecp384.der"} {
+		cert, err := x509.ParseCertificate(read(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ask("open pkcs11:token=mine;"+uri+"?pin-value=123456", "public")
+		if len(got) != 2 || got[1] != "public "+b64(cert.RawSubjectPublicKeyInfo) {
+			t.Errorf("public key of %s: %q", uri, got)
+		}
+	}
 	got = ask("open pkcs11:token=mine;id=%02%ff?pin-value=123456", "certificate", "sign ecdsa sha256 "+b64(digest[:]), "sign ecdsa sha512 "+b64(make([]byte, 64)))
 	if len(got) != 4 || got[0] != "ok" || got[1] != "none" {
 		t.Fatalf("ECDSA: %q", got)

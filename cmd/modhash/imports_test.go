@@ -20,6 +20,8 @@ var level = map[string]int{
 	"kbuild/outfile":           1,
 	"modsig/keys":              2,
 	"hashset/attest":           2,
+	"modsig/keys/genkey":       0,
+	"modsig/keys/selfsigned":   2,
 	"kbuild/internal/pool":     2,
 	"kbuild/internal/codec/xz": 2,
 	"kbuild/internal/codec":    3,

@@ -34,6 +34,9 @@
 //	certificate              the certificate of the key is asked for
 //	  certificate DER          here it is
 //	  none                     it is not known here
+//	public                   the public key is asked for, to make a certificate
+//	  public DER               here it is, a SubjectPublicKeyInfo
+//	  none                     it is not known here
 //	sign ALGORITHM HASH DATA a signature is asked for
 //	  signature VALUE          here it is
 //	any request

@@ -25,33 +25,44 @@ type AnswerError struct{ Text string }
 func (e *AnswerError) Error() string { return "the program answered: " + e.Text }
 
 func openExec(ctx context.Context, words string, cert []byte, o *Options) (*Key, error) {
+	p, err := execPrograms(ctx, words, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.openKey(cert)
+}
+
+func execPrograms(ctx context.Context, words string, o *Options) (*programs, error) {
 	argv, err := execWords(words)
 	if err != nil {
 		return nil, fmt.Errorf("key exec: %w", err)
 	}
-	return openProgram(ctx, "exec:"+argv[0], argv, o.Processes, cert, o, nil)
+	return newPrograms(ctx, "exec:"+argv[0], argv, o.Processes, o)
 }
 
-// openProgram starts a program that holds a key; hello is what is said first.
-func openProgram(ctx context.Context, name string, argv []string, n int, cert []byte, o *Options, hello func(*programs) error) (*Key, error) {
+// newPrograms makes the processes of a key, n at most. None runs yet.
+func newPrograms(ctx context.Context, name string, argv []string, n int, o *Options) (*programs, error) {
 	if o.Start == nil {
 		return nil, fmt.Errorf("key %s: programs cannot be run here", name)
 	}
-	p := &programs{
+	return &programs{
 		ctx: ctx, name: name, start: o.Start, argv: argv,
 		slots: make(chan struct{}, max(1, n)), first: make(chan struct{}, 1), signed: make(chan struct{}),
-	}
-	k, err := p.open(cert, hello)
+	}, nil
+}
+
+func (p *programs) openKey(cert []byte) (*Key, error) {
+	k, err := p.open(cert)
 	if err != nil {
 		_ = p.close() // what went wrong is known
-		return nil, fmt.Errorf("key %s: %w", name, err)
+		return nil, fmt.Errorf("key %s: %w", p.name, err)
 	}
 	return k, nil
 }
 
-func (p *programs) open(cert []byte, hello func(*programs) error) (k *Key, err error) {
-	if hello != nil {
-		if err := hello(p); err != nil {
+func (p *programs) open(cert []byte) (k *Key, err error) {
+	if p.hello != nil {
+		if err := p.hello(p); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +100,8 @@ type programs struct {
 	name  string // for errors
 	start func(context.Context, []string) (io.ReadWriteCloser, error)
 	argv  []string
-	slots chan struct{} // one element for each request that is being served
+	hello func(*programs) error // what is said first; nil: nothing
+	slots chan struct{}         // one element for each request that is being served
 
 	first  chan struct{} // holds an element while somebody is served alone
 	signed chan struct{} // closed when a process has signed
@@ -179,7 +191,7 @@ func (p *programs) ask(ctx context.Context, request string, words ...string) (wo
 	case !slices.Contains(words, word):
 		return "", "", fmt.Errorf("the program answered %.20q where it can answer %s", word, strings.Join(words, " or "))
 	}
-	if word == "certificate" || word == "signature" {
+	if word == "certificate" || word == "signature" || word == "public" {
 		data, err := decode(rest)
 		return word, string(data), err
 	}

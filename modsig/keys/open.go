@@ -4,6 +4,7 @@ package keys
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -98,21 +99,7 @@ func Open(ctx context.Context, name string, cert []byte, o *Options) (*Key, erro
 }
 
 func openFile(ctx context.Context, path string, cert []byte, o *Options) (*Key, error) {
-	data, mode, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(data)
-	signer, with, err := parseKey(data, func() ([]byte, error) {
-		if o.PIN == nil {
-			return nil, ErrNoPIN
-		}
-		pin, err := o.PIN(ctx, path)
-		if err == nil && len(pin) == 0 {
-			err = ErrNoPIN
-		}
-		return pin, err
-	})
+	signer, with, mode, err := readSigner(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +113,34 @@ func openFile(ctx context.Context, path string, cert []byte, o *Options) (*Key, 
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{SigningKey: sk}
-	if mode.IsRegular() {
-		k.Exposed = mode.Perm() & 0o077
+	return &Key{SigningKey: sk, Exposed: exposed(mode)}, nil
+}
+
+// readSigner reads a private key, and the certificate if there is one.
+func readSigner(ctx context.Context, path string, o *Options) (crypto.Signer, []byte, fs.FileMode, error) {
+	data, mode, err := readFile(path)
+	if err != nil {
+		return nil, nil, 0, err
 	}
-	return k, nil
+	defer clear(data)
+	signer, with, err := parseKey(data, func() ([]byte, error) {
+		if o.PIN == nil {
+			return nil, ErrNoPIN
+		}
+		pin, err := o.PIN(ctx, path)
+		if err == nil && len(pin) == 0 {
+			err = ErrNoPIN
+		}
+		return pin, err
+	})
+	return signer, with, mode, err
+}
+
+func exposed(mode fs.FileMode) fs.FileMode {
+	if !mode.IsRegular() {
+		return 0
+	}
+	return mode.Perm() & 0o077
 }
 
 // filePath makes a path of what names a key in a file. What looks like the name

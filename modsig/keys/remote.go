@@ -35,6 +35,15 @@ func newRemote(ctx context.Context, cert []byte, sign func(context.Context, stri
 	if err != nil {
 		return nil, err
 	}
+	r, err := newSigner(ctx, public, sign)
+	if err != nil {
+		return nil, err
+	}
+	return modsig.NewSigningKey(r, cert)
+}
+
+// newSigner is newRemote for a key without a certificate.
+func newSigner(ctx context.Context, public crypto.PublicKey, sign func(context.Context, string, string, []byte) ([]byte, error)) (*remote, error) {
 	r := &remote{ctx: ctx, public: public, sign: sign}
 	switch p := public.(type) {
 	case *rsa.PublicKey:
@@ -44,9 +53,9 @@ func newRemote(ctx context.Context, cert []byte, sign func(context.Context, stri
 	case *mldsa.PublicKey:
 		r.algorithm = strings.ToLower(strings.ReplaceAll(p.Parameters().String(), "-", ""))
 	default:
-		return nil, fmt.Errorf("certificate with a key of type %T, which kernels do not verify with", public)
+		return nil, fmt.Errorf("a key of type %T, which kernels do not verify with", public)
 	}
-	return modsig.NewSigningKey(r, cert)
+	return r, nil
 }
 
 func publicKey(cert []byte) (crypto.PublicKey, error) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package keys
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	mldsax509 "filippo.io/mldsa/x509"
+)
+
+// BareKey is an open key that has no certificate yet.
+type BareKey struct {
+	crypto.Signer
+
+	// Exposed is as in [Key].
+	Exposed fs.FileMode
+
+	close func() error
+}
+
+// Close ends the programs of an exec: or pkcs11: key.
+func (k *BareKey) Close() error {
+	if k.close == nil {
+		return nil
+	}
+	return k.close()
+}
+
+// ErrNoPublicKey: a key outside of files cannot tell its public half, and it was
+// not given; it comes wrapped.
+var ErrNoPublicKey = errors.New("the public key is not known to who holds the private one")
+
+// OpenBare opens the key that name names, as [Open] does, for who makes its
+// certificate. Of a key that is not in a file, public is the public half, or nil
+// to ask for it. What it signs is not verified.
+func OpenBare(ctx context.Context, name string, public crypto.PublicKey, o *Options) (*BareKey, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	if strings.HasPrefix(name, "exec:") || strings.HasPrefix(name, "pkcs11:") {
+		return openBareProgram(ctx, name, public, o)
+	}
+	path, err := filePath(name)
+	if err != nil {
+		return nil, err
+	}
+	signer, _, mode, err := readSigner(ctx, path, o)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", path, err)
+	}
+	return &BareKey{Signer: signer, Exposed: exposed(mode)}, nil
+}
+
+func openBareProgram(ctx context.Context, name string, public crypto.PublicKey, o *Options) (*BareKey, error) {
+	var p *programs
+	var err error
+	if words, ok := strings.CutPrefix(name, "exec:"); ok {
+		p, err = execPrograms(ctx, words, o)
+	} else {
+		p, err = tokenPrograms(ctx, name, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.bare(public)
+	if err != nil {
+		_ = p.close() // what went wrong is known
+		return nil, fmt.Errorf("key %s: %w", p.name, err)
+	}
+	return &BareKey{Signer: r, close: p.close}, nil
+}
+
+func (p *programs) bare(public crypto.PublicKey) (*remote, error) {
+	if p.hello != nil {
+		if err := p.hello(p); err != nil {
+			return nil, err
+		}
+	}
+	if public == nil {
+		word, der, err := p.ask(p.ctx, "public", "public", "none")
+		var answer *AnswerError
+		switch {
+		case errors.As(err, &answer): // it may be older than this request
+			return nil, fmt.Errorf("%w (%w)", ErrNoPublicKey, err)
+		case err != nil:
+			return nil, err
+		case word == "none":
+			return nil, ErrNoPublicKey
+		}
+		if public, err = mldsax509.ParsePKIXPublicKey([]byte(der)); err != nil {
+			return nil, fmt.Errorf("public key: %w", err)
+		}
+	}
+	return newSigner(p.ctx, public, p.sign)
+}
+
+// ParsePublicKey reads a SubjectPublicKeyInfo, PEM ("PUBLIC KEY") or DER.
+func ParsePublicKey(data []byte) (crypto.PublicKey, error) {
+	if bytes.Contains(data, pemBegin) {
+		block, _ := pem.Decode(data)
+		if block == nil || block.Type != "PUBLIC KEY" {
+			return nil, errors.New("no PUBLIC KEY in it")
+		}
+		data = block.Bytes
+	}
+	public, err := mldsax509.ParsePKIXPublicKey(data)
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return public, nil
+}
