@@ -202,7 +202,7 @@ func (a *app) editConfigs(ctx context.Context, r *kconfigRun) error {
 		return err
 	}
 	if !r.flags.dryRun {
-		if err := r.write(ctx, changed); err != nil {
+		if err := r.write(ctx, changed, func() error { return nil }); err != nil {
 			return err
 		}
 	}

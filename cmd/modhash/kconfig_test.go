@@ -64,7 +64,7 @@ func TestWriteConfigs(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := writeConfigs(ctx, files); (err != nil) != (spoil != nil) {
+			if err := (&kconfigRun{}).write(ctx, files, func() error { return nil }); (err != nil) != (spoil != nil) {
 				t.Errorf("error %v", err)
 			}
 			for _, c := range files[:2] {
@@ -94,7 +94,7 @@ func TestKeepOwner(t *testing.T) {
 	if c.info, err = os.Stat(c.path); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeConfigs(context.Background(), []*kconfigFile{c}); err != nil {
+	if err := writeConfigs([]*kconfigFile{c}, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	st, err := os.Stat(c.path)

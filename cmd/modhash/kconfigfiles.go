@@ -164,20 +164,25 @@ func (c *kconfigFile) replaceable() error {
 }
 
 // write replaces all files: each is written and waits to be renamed until the
-// others are written too.
-func (r *kconfigRun) write(ctx context.Context, files []*kconfigFile) error {
+// others are written too, and last is done. The files of certificates are renamed
+// before the configurations that name them.
+func (r *kconfigRun) write(ctx context.Context, files []*kconfigFile, last func() error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := r.writeBundles(); err != nil {
-		return err
-	}
-	return writeConfigs(ctx, files)
+	return writeConfigs(files, func() error {
+		return r.writeBundles(func() error {
+			if err := ctx.Err(); err != nil {
+				return err // the last moment to stop
+			}
+			return last()
+		})
+	})
 }
 
-func writeConfigs(ctx context.Context, files []*kconfigFile) error {
+func writeConfigs(files []*kconfigFile, last func() error) error {
 	if len(files) == 0 {
-		return ctx.Err() // the last moment to stop
+		return last()
 	}
 	c := files[0]
 	now, err := os.ReadFile(c.path)
@@ -187,7 +192,7 @@ func writeConfigs(ctx context.Context, files []*kconfigFile) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", c.path, outfile.Bare(err))
 	}
-	var other error // of the files behind this one
+	var other error // of what comes behind this one
 	err = outfile.Replace(c.path, outfile.Options{Like: c.info}, func(f *os.File) error {
 		if _, err := c.now.WriteTo(f); err != nil {
 			return err
@@ -195,7 +200,7 @@ func writeConfigs(ctx context.Context, files []*kconfigFile) error {
 		if err := f.Sync(); err != nil {
 			return err
 		}
-		other = writeConfigs(ctx, files[1:])
+		other = writeConfigs(files[1:], last)
 		return other
 	})
 	switch {

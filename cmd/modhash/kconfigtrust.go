@@ -33,54 +33,82 @@ type bundle struct {
 // (crypto/asymmetric_keys/x509_loader.c).
 const minCertificate = 4 + 256
 
-// editTrustedKey adds the certificates in a file to those that the kernel
-// trusts. CONFIG_SYSTEM_TRUSTED_KEYS is the name of one file: make takes it for
-// a prerequisite, and extract-cert for one argument. If it names a file already,
-// that is a source of somebody else, and so is the one that is to be trusted. A
-// third file then holds the certificates of both.
+// certificateOption is an option that names a file of certificates. make takes its
+// value for a prerequisite, and extract-cert for one argument: it is one name.
+type certificateOption struct {
+	symbol string
+	needs  []string // options that Kconfig has it with
+	bundle string   // where certificates are put together, from the top of the tree
+}
+
+// trusted is the option for certificates of keys that modules may be signed with.
+func (f *kconfigFlags) trusted() certificateOption {
+	return certificateOption{trustedKeys, []string{"SYSTEM_TRUSTED_KEYRING"}, f.bundle}
+}
+
+// editTrustedKey adds the certificates in a file to those that the kernel trusts.
 func editTrustedKey(r *kconfigRun, c *kconfigFile, arg string) error {
 	name, err := c.inTree(arg)
 	if err != nil {
 		return err
 	}
-	certs, private, err := pemCertificates(arg)
+	certs, err := publicCertificates(arg)
 	if err != nil {
 		return err
 	}
-	if private {
-		return withHint(&codeError{exitFinding, errors.New("it holds a private key, which is no source of a build")},
-			"openssl x509 -in %s -out certs/NAME.pem takes the certificate out", arg)
+	return r.addCertificates(c, r.flags.trusted(), name, certs, nil)
+}
+
+// publicCertificates reads the certificates of a PEM file that is to be a source of
+// a build.
+func publicCertificates(path string) ([][]byte, error) {
+	certs, private, err := pemCertificates(path)
+	if err == nil && private {
+		err = withHint(&codeError{exitFinding, errors.New("it holds a private key, which is no source of a build")},
+			"openssl x509 -in %s -out certs/NAME.pem takes the certificate out", path)
 	}
-	if !c.is("SYSTEM_TRUSTED_KEYRING") {
-		if err := c.set("SYSTEM_TRUSTED_KEYRING", kconfig.Yes); err != nil {
+	return certs, err
+}
+
+// addCertificates adds certificates, which the file name in the tree holds, to those
+// of an option. If that names a file already, it is a source of somebody else, and so
+// is the one that is added. A third file then holds the certificates of both, without
+// those for which drop is true.
+func (r *kconfigRun) addCertificates(c *kconfigFile, o certificateOption, name string, certs [][]byte, drop func(der []byte) bool) error {
+	for _, n := range o.needs {
+		if c.is(n) {
+			continue
+		}
+		if err := c.set(n, kconfig.Yes); err != nil {
 			return err
 		}
 	}
-	was, _ := c.now.Get(trustedKeys)
+	was, _ := c.now.Get(o.symbol)
 	if was == kconfig.No || was.Text() == "" || was.Text() == name {
-		return c.set(trustedKeys, kconfig.String(name))
+		return c.set(o.symbol, kconfig.String(name))
 	}
-	have, abs, err := r.trusted(c, was.Text())
+	have, abs, err := r.certificatesOf(c, o, was.Text())
 	if err != nil {
 		return err
 	}
-	all := have
-	for _, x := range certs {
-		if !slices.ContainsFunc(all, func(y []byte) bool { return bytes.Equal(x, y) }) {
-			all = append(all[:len(all):len(all)], x)
+	var all [][]byte
+	for _, x := range slices.Concat(have, certs) {
+		known := slices.ContainsFunc(all, func(y []byte) bool { return bytes.Equal(x, y) })
+		if !known && (drop == nil || !drop(x)) {
+			all = append(all, x)
 		}
 	}
-	if len(all) == len(have) {
-		c.ask(trustedKeys)
-		return nil // they are trusted already
+	if sameCertificates(all, have) {
+		c.ask(o.symbol)
+		return nil // they are there already
 	}
-	return r.bundleUp(c, was.Text(), abs, all)
+	return r.bundleUp(c, o, was.Text(), abs, all)
 }
 
 // bundleUp writes certificates to the file of --bundle, later, and has the
 // configuration name it. named is what it names now.
-func (r *kconfigRun) bundleUp(c *kconfigFile, named, abs string, certs [][]byte) error {
-	name := r.flags.bundle
+func (r *kconfigRun) bundleUp(c *kconfigFile, o certificateOption, named, abs string, certs [][]byte) error {
+	name := o.bundle
 	if err := makeName(name); err != nil || name != path.Clean(name) || !filepath.IsLocal(name) {
 		return usageError("--bundle %s, want a path in the tree", name)
 	}
@@ -111,14 +139,14 @@ func (r *kconfigRun) bundleUp(c *kconfigFile, named, abs string, certs [][]byte)
 	}
 	b.path, b.certs = target, certs
 	r.bundles[key] = b
-	return c.set(trustedKeys, kconfig.String(name))
+	return c.set(o.symbol, kconfig.String(name))
 }
 
 func sameCertificates(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }
 
-// trusted reads the certificates that a configuration trusts by now. abs is the
-// file.
-func (r *kconfigRun) trusted(c *kconfigFile, name string) (certs [][]byte, abs string, err error) {
+// certificatesOf reads the certificates that an option of a configuration names by
+// now. abs is the file.
+func (r *kconfigRun) certificatesOf(c *kconfigFile, o certificateOption, name string) (certs [][]byte, abs string, err error) {
 	places := []string{name}
 	if !filepath.IsAbs(name) {
 		places = nil
@@ -139,12 +167,12 @@ func (r *kconfigRun) trusted(c *kconfigFile, name string) (certs [][]byte, abs s
 			continue
 		}
 		if err != nil {
-			return nil, "", fmt.Errorf("CONFIG_%s names %s already: %w", trustedKeys, p, err)
+			return nil, "", fmt.Errorf("CONFIG_%s names %s already: %w", o.symbol, p, err)
 		}
 		return certs, p, nil
 	}
-	return nil, "", withHint(fmt.Errorf("CONFIG_%s names %q already, which is not there, so its certificates cannot be kept", trustedKeys, name),
-		"--source names the tree that it is in; --set %s:= before --trusted-key drops it", trustedKeys)
+	return nil, "", withHint(fmt.Errorf("CONFIG_%s names %q already, which is not there, so its certificates cannot be kept", o.symbol, name),
+		"--source names the tree that it is in; modhash kconfig --set %s:= drops it", o.symbol)
 }
 
 // inTree returns the name of a file from the top of the tree that it is in,
@@ -251,29 +279,47 @@ func (r *kconfigRun) sortedBundles() []*bundle {
 	return out
 }
 
-// writeBundles writes the files that configurations are going to name. If a later
-// step fails, they are named by none, or by one that was to trust what is new.
-func (r *kconfigRun) writeBundles() error {
+// writeBundles writes the files that configurations are going to name. They wait to
+// be renamed until next is done, which is when nothing more can fill a disk.
+func (r *kconfigRun) writeBundles(next func() error) error {
 	for _, b := range r.sortedBundles() {
 		if !b.write {
 			continue
 		}
-		var text bytes.Buffer
-		for _, der := range b.certs {
-			if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+		then := next
+		next = func() error { return b.replace(then) }
+	}
+	return next()
+}
+
+func (b *bundle) replace(next func() error) error {
+	var text bytes.Buffer
+	for _, der := range b.certs {
+		if err := pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(b.path), 0o777); err != nil {
+		return err
+	}
+	var other error // of what comes next
+	err := outfile.Write(b.path, outfile.Options{}, func(w io.Writer) error {
+		if _, err := text.WriteTo(w); err != nil {
+			return err
+		}
+		if f, ok := w.(*os.File); ok {
+			if err := f.Sync(); err != nil {
 				return err
 			}
 		}
-		if err := os.MkdirAll(filepath.Dir(b.path), 0o777); err != nil {
-			return err
-		}
-		err := outfile.Write(b.path, outfile.Options{}, func(w io.Writer) error {
-			_, err := text.WriteTo(w)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("writing %s: %w", b.path, err)
-		}
+		other = next()
+		return other
+	})
+	switch {
+	case other != nil:
+		return other
+	case err != nil:
+		return fmt.Errorf("writing %s: %w", b.path, err)
 	}
 	return nil
 }
