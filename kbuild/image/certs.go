@@ -35,6 +35,15 @@ func (im *Image) certificatesBySymbol(k *kernel) (err error) {
 	if im.Revoked, err = im.listAt(k, symRevoked, symRevokedSize); err != nil {
 		return err
 	}
+	if im.Trusted != nil {
+		sizeAt, err := k.offset(k.syms[symTrustedSize], uint64(k.wordSize()))
+		if err != nil {
+			return err
+		}
+		if im.Trusted.Inserted, err = k.inserted(im.Trusted, sizeAt); err != nil {
+			return err
+		}
+	}
 	if _, ok := k.syms[symModuleSize]; !ok || im.Trusted == nil {
 		return nil
 	}
@@ -98,4 +107,32 @@ func (l *CertificateList) Listed(c *certlist.Certificate) bool {
 // build made.
 func (l *CertificateList) OfBuild(c *certlist.Certificate) bool {
 	return c.Offset >= 0 && c.Offset < l.ModuleSize
+}
+
+// InReserve reports whether c, one of the Certificates, was put into the list's
+// reserve after the build.
+func (l *CertificateList) InReserve(c *certlist.Certificate) bool {
+	return l.Listed(c) && c.Offset >= l.Size-l.Inserted
+}
+
+// inserted reads how much of the reserve behind a list is in use: an u32 before the
+// list's size, with nothing but alignment between them. Where there is no reserve,
+// there are zeros.
+func (k *kernel) inserted(l *CertificateList, sizeAt int64) (int64, error) {
+	const u32, most = 4, 256 // of alignment
+	for at := sizeAt - u32; at >= l.Offset+l.Size && at >= sizeAt-most; at -= u32 {
+		b, err := k.view(at, u32)
+		if err != nil || len(b) < u32 {
+			return 0, err
+		}
+		n := int64(k.order.Uint32(b))
+		if n == 0 {
+			continue
+		}
+		if n > l.Size {
+			return 0, nil // it is something else
+		}
+		return n, nil
+	}
+	return 0, nil
 }

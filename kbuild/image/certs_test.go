@@ -45,6 +45,9 @@ func TestLists(t *testing.T) {
 				if im.Trusted != nil && im.Trusted.ModuleSize != want {
 					t.Errorf("%s: first part of %d bytes, want %d", name, im.Trusted.ModuleSize, want)
 				}
+				if im.Trusted != nil && im.Trusted.Inserted != int64(len(k.Extra)) {
+					t.Errorf("%s: %d bytes in the reserve, want %d", name, im.Trusted.Inserted, len(k.Extra))
+				}
 				if len(im.Problems) > 0 {
 					t.Errorf("%s: %v", name, im.Problems)
 				}

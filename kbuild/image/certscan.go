@@ -143,6 +143,9 @@ func (k *kernel) likelyList(found []certlist.Certificate) (CertificateList, erro
 			return first, err
 		}
 		if ok {
+			if l.Inserted, err = k.inserted(&l, sizeAt); err != nil {
+				return first, err
+			}
 			likely = l
 			clear++
 		}

@@ -108,6 +108,7 @@ type Hashset struct {
 type CertificateList struct {
 	Certificates []certlist.Certificate // first those that are Listed, then those elsewhere in the kernel
 	ModuleSize   int64                  // bytes at the start: the certificate of the key made by the build
+	Inserted     int64                  // bytes at the end: put into the list's reserve after the build (insert-sys-cert)
 	Offset, Size int64                  // of the list; FromScan: of what most likely is the list
 	Origin       Origin
 }
