@@ -20,6 +20,9 @@ var curves = map[string]int{
 	"\x06\x05\x2b\x81\x04\x00\x23":             66, // P-521
 }
 
+// ckmEdDSA is CKM_EDDSA of PKCS #11 3.0: without parameters pure, over the message.
+const ckmEdDSA = 0x1057
+
 // ckmMLDSA is CKM_ML_DSA of PKCS #11 3.2: pure, over the message.
 const ckmMLDSA = 0x1d
 
@@ -262,6 +265,8 @@ func (t *cryptoki) sign(algorithm, hash string, data []byte) ([]byte, error) {
 		}
 	case "mldsa44", "mldsa65", "mldsa87":
 		mechanism = ckmMLDSA
+	case "ed25519":
+		mechanism = ckmEdDSA
 	default:
 		return nil, fmt.Errorf("no token signs with %.20q", algorithm)
 	}

@@ -15,7 +15,7 @@ import (
 	mldsax509 "filippo.io/mldsa/x509"
 )
 
-// BareKey is an open key that has no certificate yet.
+// BareKey is an open key that need not have a certificate.
 type BareKey struct {
 	crypto.Signer
 
@@ -38,8 +38,8 @@ func (k *BareKey) Close() error {
 var ErrNoPublicKey = errors.New("the public key is not known to who holds the private one")
 
 // OpenBare opens the key that name names, as [Open] does, for who makes its
-// certificate. Of a key that is not in a file, public is the public half, or nil
-// to ask for it. What it signs is not verified.
+// certificate or signs other things than modules, with Ed25519 too. Of a key that is not in a file, public is the public half, or nil
+// to ask for it, or for a certificate. What it signs is not verified.
 func OpenBare(ctx context.Context, name string, public crypto.PublicKey, o *Options) (*BareKey, error) {
 	if o == nil {
 		o = &Options{}
@@ -84,21 +84,38 @@ func (p *programs) bare(public crypto.PublicKey) (*remote, error) {
 		}
 	}
 	if public == nil {
-		word, der, err := p.ask(p.ctx, "public", "public", "none")
-		var answer *AnswerError
-		switch {
-		case errors.As(err, &answer): // it may be older than this request
-			return nil, fmt.Errorf("%w (%w)", ErrNoPublicKey, err)
-		case err != nil:
+		var err error
+		if public, err = p.public(); err != nil {
 			return nil, err
-		case word == "none":
-			return nil, ErrNoPublicKey
-		}
-		if public, err = mldsax509.ParsePKIXPublicKey([]byte(der)); err != nil {
-			return nil, fmt.Errorf("public key: %w", err)
 		}
 	}
 	return newSigner(p.ctx, public, p.sign)
+}
+
+// public asks for the public key, and for a certificate where that is not known.
+func (p *programs) public() (crypto.PublicKey, error) {
+	word, der, err := p.ask(p.ctx, "public", "public", "none")
+	var answer *AnswerError
+	switch {
+	case errors.As(err, &answer): // it may be older than this request
+		return nil, fmt.Errorf("%w (%w)", ErrNoPublicKey, err)
+	case err == nil && word == "none":
+		cert, err := p.certificate()
+		switch {
+		case errors.Is(err, ErrNoCertificate):
+			return nil, ErrNoPublicKey
+		case err != nil:
+			return nil, err
+		}
+		return publicKey(cert)
+	case err != nil:
+		return nil, err
+	}
+	public, err := mldsax509.ParsePKIXPublicKey([]byte(der))
+	if err != nil {
+		return nil, fmt.Errorf("public key: %w", err)
+	}
+	return public, nil
 }
 
 // ParsePublicKey reads a SubjectPublicKeyInfo, PEM ("PUBLIC KEY") or DER.

@@ -41,8 +41,11 @@ func TestOpenBare(t *testing.T) {
 		"malformed": {"public AAAA", nil, errors.New("")},
 	} {
 		p := &program{answer: func(r []string) string {
-			if r[0] == "public" {
+			switch r[0] {
+			case "public":
 				return c.public + "\n"
+			case "certificate":
+				return "none\n"
 			}
 			data, _ := base64.StdEncoding.DecodeString(r[3])
 			value, _ := file.Sign(nil, data, crypto.SHA384)

@@ -49,6 +49,7 @@
 //	mldsa44    none     the message   the signature, with an empty context
 //	mldsa65
 //	mldsa87
+//	ed25519    none     the message   the signature; for links, not for modules
 //
 // The digest's name is one of sha1, sha224, sha256, sha384, sha512, sha3-256,
 // sha3-384 and sha3-512. Every signature is verified with the certificate before

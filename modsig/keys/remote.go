@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
@@ -39,6 +40,9 @@ func newRemote(ctx context.Context, cert []byte, sign func(context.Context, stri
 	if err != nil {
 		return nil, err
 	}
+	if r.algorithm == "ed25519" {
+		return nil, fmt.Errorf("certificate with a key of type %T, which kernels do not verify with", public)
+	}
 	return modsig.NewSigningKey(r, cert)
 }
 
@@ -46,6 +50,8 @@ func newRemote(ctx context.Context, cert []byte, sign func(context.Context, stri
 func newSigner(ctx context.Context, public crypto.PublicKey, sign func(context.Context, string, string, []byte) ([]byte, error)) (*remote, error) {
 	r := &remote{ctx: ctx, public: public, sign: sign}
 	switch p := public.(type) {
+	case ed25519.PublicKey:
+		r.algorithm = "ed25519"
 	case *rsa.PublicKey:
 		r.algorithm = "rsa"
 	case *ecdsa.PublicKey:
@@ -53,7 +59,7 @@ func newSigner(ctx context.Context, public crypto.PublicKey, sign func(context.C
 	case *mldsa.PublicKey:
 		r.algorithm = strings.ToLower(strings.ReplaceAll(p.Parameters().String(), "-", ""))
 	default:
-		return nil, fmt.Errorf("a key of type %T, which kernels do not verify with", public)
+		return nil, fmt.Errorf("a key of type %T, which nothing here is signed with", public)
 	}
 	return r, nil
 }
@@ -73,7 +79,7 @@ func publicKey(cert []byte) (crypto.PublicKey, error) {
 
 func (r *remote) Public() crypto.PublicKey { return r.public }
 
-// Sign signs a digest, or with ML-DSA a message.
+// Sign signs a digest, or with ML-DSA and Ed25519 a message.
 func (r *remote) Sign(_ io.Reader, data []byte, opts crypto.SignerOpts) ([]byte, error) {
 	name := "none"
 	if h := opts.HashFunc(); h != 0 {
