@@ -14,6 +14,9 @@
 #                                       unstable: one kernel in several packages
 #   kbuild-6.12                         the distribution's sign-file
 #   source-6.12                         the kernel's source, for kernels.sh
+#   openssl, openssl-{libssl,libc6,zlib1g,libzstd1}
+#                                       the newest that Debian has, to be run
+#                                       beside the machine's
 #
 # Packages whose manifest is committed (testdata/golden/manifests) are fetched
 # too while the mirror has them; their state is "committed".
@@ -87,6 +90,21 @@ select_newest() {
 
 	read -r name version < <(twins linux-source-6.12 amd64)
 	fetch_row source-6.12 "$name" amd64 "$version" newest
+
+	select_openssl
+}
+
+# select_openssl: the program, the library that it says it needs, and the C
+# library that this was built for.
+select_openssl() {
+	local version name
+	version=$(index_version openssl amd64)
+	fetch_row openssl openssl amd64 "$version" newest
+	name=$(index_record openssl amd64 "$version" | cut -f 6 | grep -Eo 'libssl[0-9a-z]+')
+	fetch_row openssl-libssl "$name" amd64 "$version" newest
+	for name in libc6 zlib1g libzstd1; do
+		fetch_row "openssl-$name" "$name" amd64 "$(index_version "$name" amd64)" newest
+	done
 }
 
 # role_of PACKAGE ARCH VERSION: the role that an image package would have.

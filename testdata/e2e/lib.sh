@@ -187,6 +187,14 @@ apt_setup() {
 		Architectures: amd64
 		Check-Valid-Until: no
 		Signed-By: $keyring
+
+		Types: deb
+		URIs: $main
+		Suites: experimental
+		Components: main
+		Architectures: amd64
+		Check-Valid-Until: no
+		Signed-By: $keyring
 	END
 }
 
@@ -197,17 +205,30 @@ own_apt() {
 }
 
 # index_update: fetch the signed indices and pick the kernel packages out of
-# them, as INDEX: package, version, architecture, size, SHA-256, dependencies.
+# them, as INDEX: package, version, architecture, size, SHA-256, dependencies;
+# and OpenSSL with what it needs. Kernels of "experimental" are left out.
 # (One pass: asking apt-cache some fifty times takes half a second each.)
 # Fails when the mirror does not answer.
 INDEX=$CACHE/apt/linux.tsv
 index_update() {
 	retry 3 own_apt apt-get update >&2 || return 1
+	{
+		index_packages 'linux-.*' -v experimental
+		index_packages 'openssl|libssl[0-9a-z]+|libc6|zlib1g|libzstd1' .
+	} | sort -t $'\t' -k1,1 -k2,2rV -k3,3 -u >"$INDEX"
+}
+
+# index_packages REGEX GREP…: the packages with such names, out of the indices of
+# the releases that grep finds.
+index_packages() {
+	local names=$1
+	shift
 	# shellcheck disable=SC2016 # apt fills this in, not the shell
-	own_apt apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' |
+	own_apt apt-get indextargets --format '$(RELEASE) $(FILENAME)' 'Created-By: Packages' |
+		grep "$@" | cut -d ' ' -f 2- |
 		APT_CONFIG=$CACHE/apt/apt.conf xargs -d '\n' /usr/lib/apt/apt-helper cat-file |
-		awk -v RS= -F '\n' -v OFS='\t' '
-			!/^Package: linux-/ { next }
+		awk -v RS= -F '\n' -v OFS='\t' -v names="^Package: ($names)\$" '
+			$1 !~ names { next }
 			{
 				split("", field)
 				for (i = 1; i <= NF; i++) {
@@ -216,7 +237,7 @@ index_update() {
 				}
 				print field["Package"], field["Version"], field["Architecture"],
 					field["Size"], field["SHA256"], field["Depends"]
-			}' | sort -t $'\t' -k1,1 -k2,2rV -k3,3 -u >"$INDEX"
+			}'
 }
 
 # index_names REGEX: names in the index that match, highest first.
