@@ -16,6 +16,7 @@
 # tamper.sh    diff and verify, on equal, wrapped and tampered builds
 # images.sh    what inspect finds in kernel images
 # hashset.sh   the forms that the kernel takes a hashset in, and verify --image
+# signing.sh   signatures, side by side with sign-file and OpenSSL
 # trouble.sh   full disks and interruptions
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
@@ -36,6 +37,8 @@ set -euo pipefail
 . "$E2E_DIR/images.sh"
 # shellcheck source-path=SCRIPTDIR source=hashset.sh
 . "$E2E_DIR/hashset.sh"
+# shellcheck source-path=SCRIPTDIR source=signing.sh
+. "$E2E_DIR/signing.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
 
@@ -81,7 +84,8 @@ main() {
 	"$E2E_DIR/corpus.sh"
 	"$E2E_DIR/kernels.sh"
 	cache_open
-	need_packages "${INDEPENDENT_PACKAGES[@]}" "${IMAGES_PACKAGES[@]}" qemu-user-static util-linux
+	need_packages "${INDEPENDENT_PACKAGES[@]}" "${IMAGES_PACKAGES[@]}" "${SIGNING_PACKAGES[@]}" \
+		qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
 	scratch WORK
 	SPARE=$WORK/spare
@@ -98,6 +102,7 @@ main() {
 	verified
 	images
 	hashsets
+	signatures
 	machines
 	troubled
 	check no-temporary-file-left nothing_left
