@@ -7,6 +7,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -221,6 +222,7 @@ func list(objects []object) string {
 	for _, o := range objects {
 		names = append(names, o.String())
 	}
+	slices.Sort(names) // some tokens list them in any order
 	return strings.Join(names, ", ")
 }
 
@@ -249,6 +251,7 @@ func (t *cryptoki) certificate() ([]byte, error) {
 // hash.
 func (t *cryptoki) sign(algorithm, hash string, data []byte) ([]byte, error) {
 	var mechanism uint
+	order := 0 // the length in bytes of the curve's
 	switch algorithm {
 	case "rsa":
 		mechanism = pkcs11.CKM_RSA_PKCS
@@ -260,8 +263,9 @@ func (t *cryptoki) sign(algorithm, hash string, data []byte) ([]byte, error) {
 		mechanism = pkcs11.CKM_ECDSA
 		// The bits behind the order's length do not count, and some tokens refuse
 		// them.
-		if n := curves[string(t.attribute(t.key, pkcs11.CKA_EC_PARAMS))]; n > 0 && len(data) > n {
-			data = data[:n]
+		order = curves[string(t.attribute(t.key, pkcs11.CKA_EC_PARAMS))]
+		if order > 0 && len(data) > order {
+			data = data[:order]
 		}
 	case "mldsa44", "mldsa65", "mldsa87":
 		mechanism = ckmMLDSA
@@ -270,21 +274,30 @@ func (t *cryptoki) sign(algorithm, hash string, data []byte) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("no token signs with %.20q", algorithm)
 	}
-	if err := t.ctx.SignInit(t.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, t.key); err != nil {
+	value, err := t.signOnce(mechanism, data)
+	// A key service may want digests of one length. A shorter one is a number, and
+	// that has zeros in front.
+	if n := min(order, 64); is(err, pkcs11.CKR_DATA_LEN_RANGE) && len(data) < n {
+		value, err = t.signOnce(mechanism, append(make([]byte, n-len(data)), data...))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("token %s: %w", t.label(), err)
+	}
+	return value, nil
+}
+
+func (t *cryptoki) signOnce(mechanism uint, data []byte) ([]byte, error) {
+	if err := t.ctx.SignInit(t.session, []*pkcs11.Mechanism{pkcs11.NewMechanism(mechanism, nil)}, t.key); err != nil {
+		return nil, err
 	}
 	if t.always {
 		// Some tokens say so and then do not know this login.
 		err := t.ctx.Login(t.session, pkcs11.CKU_CONTEXT_SPECIFIC, string(t.kept))
 		if is(err, pkcs11.CKR_PIN_INCORRECT) || is(err, pkcs11.CKR_PIN_LOCKED) || is(err, pkcs11.CKR_PIN_EXPIRED) || is(err, pkcs11.CKR_PIN_LEN_RANGE) {
-			return nil, fmt.Errorf("token %s: %w", t.label(), err)
+			return nil, err
 		}
 	}
-	value, err := t.ctx.Sign(t.session, data)
-	if err != nil {
-		return nil, fmt.Errorf("token %s: %w", t.label(), err)
-	}
-	return value, nil
+	return t.ctx.Sign(t.session, data)
 }
 
 func (t *cryptoki) close() {

@@ -17,6 +17,7 @@
 # images.sh    what inspect finds in kernel images
 # hashset.sh   the forms that the kernel takes a hashset in, and verify --image
 # signing.sh   signatures, side by side with sign-file and OpenSSL
+# tokens.sh    keys in PKCS #11 tokens
 # trouble.sh   full disks and interruptions
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
@@ -39,6 +40,8 @@ set -euo pipefail
 . "$E2E_DIR/hashset.sh"
 # shellcheck source-path=SCRIPTDIR source=signing.sh
 . "$E2E_DIR/signing.sh"
+# shellcheck source-path=SCRIPTDIR source=tokens.sh
+. "$E2E_DIR/tokens.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
 
@@ -85,7 +88,7 @@ main() {
 	"$E2E_DIR/kernels.sh"
 	cache_open
 	need_packages "${INDEPENDENT_PACKAGES[@]}" "${IMAGES_PACKAGES[@]}" "${SIGNING_PACKAGES[@]}" \
-		qemu-user-static util-linux
+		"${TOKENS_PACKAGES[@]}" qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
 	scratch WORK
 	SPARE=$WORK/spare
@@ -103,6 +106,7 @@ main() {
 	images
 	hashsets
 	signatures
+	tokens
 	machines
 	troubled
 	check no-temporary-file-left nothing_left
