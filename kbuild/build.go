@@ -40,6 +40,7 @@ type Options struct {
 	// those of the build, of which only name and type are read otherwise;
 	// a build tree is never listed whole.
 	AllFiles    bool
+	ModuleFiles bool   // module files may be given too, each a build of one module
 	NoSigners   bool   // do not find out whom signatures name
 	TempDir     string // for what does not fit into memory; "" is the system's
 	MaxModule   int64  // decompressed size limit of a module in bytes; 0 is a default

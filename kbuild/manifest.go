@@ -27,6 +27,12 @@ type Summary struct {
 
 // Summarize reads all modules and the image.
 func (b *Build) Summarize(ctx context.Context, scheme hashset.Scheme, progress Progress) (*Summary, error) {
+	return b.SummarizeVisit(ctx, scheme, progress, nil)
+}
+
+// SummarizeVisit is Summarize, and shows each module that can be read to visit. Its
+// error ends the work.
+func (b *Build) SummarizeVisit(ctx context.Context, scheme hashset.Scheme, progress Progress, visit Visitor) (*Summary, error) {
 	s := &Summary{Scheme: scheme, Release: b.Release, Arch: hashset.ArchNone, Listed: len(b.modules), NoImage: b.opt.NoImage, BuildTree: b.BuildTree}
 	s.Problems = slices.Clone(b.problems)
 	var err error
@@ -36,7 +42,7 @@ func (b *Build) Summarize(ctx context.Context, scheme hashset.Scheme, progress P
 	} else if err != nil {
 		return nil, err
 	}
-	if s.Sums, err = b.Sums(ctx, scheme, progress); err != nil {
+	if s.Sums, err = b.sums(ctx, scheme, progress, visit); err != nil {
 		return nil, err
 	}
 	s.agree(b.releaseFrom())

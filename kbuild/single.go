@@ -21,6 +21,19 @@ func ModuleFile(path string) (*Ref, error) {
 	return &Ref{Pos: -1, Name: ModuleName(path), File: &File{Source: single{path, []Member{m}}}}, nil
 }
 
+// openModuleFile makes a Source of a file with the name of a module, if these may be
+// given.
+func openModuleFile(path string, o *Options) (Source, bool) {
+	if _, _, ok := moduleName(path); !ok || !o.ModuleFiles {
+		return nil, false
+	}
+	r, err := ModuleFile(path)
+	if err != nil {
+		return nil, false
+	}
+	return r.File.Source, true
+}
+
 // ModuleName is the name of a module file without its folder and the suffix of
 // a compression.
 func ModuleName(path string) string {

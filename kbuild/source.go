@@ -63,6 +63,9 @@ func openSource(ctx context.Context, path string, o *Options) (Source, error) {
 	if kind, err := sniffFile(path); err != nil {
 		return nil, err
 	} else if kind == 0 {
+		if s, ok := openModuleFile(path, o); ok {
+			return s, nil
+		}
 		return nil, fmt.Errorf("%s: %w (deb, rpm, tar and cpio are read, plain or compressed)", path, ErrNotBuild)
 	}
 	a, err := pkgfile.Open(ctx, path, &pkgfile.Options{TempDir: o.TempDir, MaxUnpacked: o.MaxUnpacked})

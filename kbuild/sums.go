@@ -52,6 +52,14 @@ type Progress func(stored int64)
 // order, then the others by name. The result does not depend on the number of
 // workers. An error is trouble with reading, the first by position.
 func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progress) ([]Sum, error) {
+	return b.sums(ctx, scheme, progress, nil)
+}
+
+// Visitor looks into a module that was read, while it is open: s is complete, and
+// the i-th of the result. It is called from several goroutines.
+type Visitor func(i int, s *Sum, m *kmod.Module) error
+
+func (b *Build) sums(ctx context.Context, scheme hashset.Scheme, progress Progress, visit Visitor) ([]Sum, error) {
 	sums := make([]Sum, 0, len(b.modules)+len(b.others))
 	for _, r := range b.modules {
 		sums = append(sums, Sum{Ref: r})
@@ -73,7 +81,7 @@ func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progre
 			s.Problem = &Problem{Kind: Missing, Name: s.Name, Detail: fmt.Sprintf("line %d of modules.order", s.Pos+1)}
 			return nil
 		}
-		if err := w.sum(s); err != nil {
+		if err := w.sum(i, s, visit); err != nil {
 			return fmt.Errorf("reading %s: %w", s.File.Path(), err)
 		}
 		if progress != nil {
@@ -96,7 +104,7 @@ type worker struct {
 	noSigners bool
 }
 
-func (w *worker) sum(s *Sum) error {
+func (w *worker) sum(i int, s *Sum, visit Visitor) error {
 	c, err := s.File.Open()
 	if errors.Is(err, fs.ErrInvalid) && s.File.Source.Archive() {
 		s.Problem = &Problem{Kind: Corrupt, Name: s.Name, Detail: s.File.Path() + ": a hard link to nothing"}
@@ -139,7 +147,10 @@ func (w *worker) sum(s *Sum) error {
 		return err
 	}
 	s.Payload, s.Leaf = hash.Sum()
-	return w.proof(s, m)
+	if err := w.proof(s, m); err != nil || visit == nil {
+		return err
+	}
+	return visit(i, s, m)
 }
 
 // proof reads the proof and follows it.

@@ -33,6 +33,14 @@ type Kernel struct {
 	WaivesAttributes bool
 }
 
+// KernelOf is the kind of kernel that has a release such as "6.12.0-rc1", with every
+// algorithm built in; the newest one for what is no release.
+func KernelOf(name string) Kernel {
+	var k Kernel
+	k.Major, k.Minor = parseRelease(name)
+	return k
+}
+
 func (k *Kernel) has(algorithm string) bool {
 	return k.Has == nil || k.Has(algorithm)
 }
@@ -213,4 +221,22 @@ func digestKnown(name string) bool {
 		return true
 	}
 	return hashes[name] != 0
+}
+
+// parseRelease takes "6.12" out of a release; 0, 0 if there is none.
+func parseRelease(release string) (major, minor int) {
+	first, rest, _ := strings.Cut(release, ".")
+	major, err := strconv.Atoi(first)
+	if err != nil {
+		return 0, 0
+	}
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	minor, err = strconv.Atoi(rest[:end])
+	if err != nil {
+		return 0, 0
+	}
+	return major, minor
 }

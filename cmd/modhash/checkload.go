@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ import (
 	"github.com/modhash/modhash/kbuild/load"
 	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/kbuild/report"
+	"github.com/modhash/modhash/modsig"
 )
 
 const checkLoadLong = `Tells whether a kernel would load modules, without running it: the kernel's own
@@ -328,31 +328,18 @@ func readFile(path string, read func(io.Reader) error) error {
 	return nil
 }
 
-// readKeyring reads certificates, or a copy of /proc/keys, which is told by its
-// first line: a certificate in DER starts with the same byte.
+// readKeyring reads certificates, or a copy of /proc/keys.
 func (f *checkLoadFlags) readKeyring(s *load.Sources, path string) error {
-	head := make([]byte, 16)
-	listing := false
-	if st, err := os.Stat(path); err == nil && !st.IsDir() {
-		err := readFile(path, func(r io.Reader) error {
-			n, err := io.ReadFull(r, head)
-			head = head[:n]
-			if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-				err = nil
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		listing = len(head) > 9 && head[8] == ' ' && len(bytes.TrimLeft(head[:8], "0123456789abcdef")) == 0
+	head, err := firstBytes(path)
+	if err != nil {
+		return err
 	}
-	if listing {
+	if isKeyListing(head) {
 		if s.Listing != nil {
 			return usageError("--keyring %s: a second copy of /proc/keys", path)
 		}
 		return readFile(path, func(r io.Reader) (err error) {
-			s.Listing, err = load.ReadKeyListing(r)
+			s.Listing, err = modsig.ReadListing(r)
 			return err
 		})
 	}

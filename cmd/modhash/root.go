@@ -30,7 +30,7 @@ given together.`
 const commonExit = `0 everything was checked and is equal or valid
 1 a finding: something differs, is missing or is not valid
 2 wrong usage, or something could not be read or written
-3 findings, but only accepted ones (--accept)`
+3 findings, but only accepted ones (--accept, --allow-unsigned)`
 
 // root makes the command tree. Help, completions and man pages come from it.
 func (a *app) root() *cobra.Command {

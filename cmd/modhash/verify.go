@@ -40,8 +40,32 @@ added or removed, stripped after they were hashed.
 Without manifest and image, the proofs of the modules are compared with one
 another, and the odd ones named: that is self-consistent at best.
 
-Out-of-tree modules are not in a hashset. They are listed as findings; --accept
-out-of-tree accepts that they are not checked.
+Out-of-tree modules are not in a hashset. With --keys, each must carry a signature
+that a kernel which trusts these keys finds valid; what is wrong with one is said in
+the kernel's terms, with its errno. Without, they are listed as findings; --accept
+out-of-tree accepts that they are not checked. One that has the name of an in-tree
+module is always a finding. So --image with --keys is the whole rule: in-tree modules
+by the hashset, others by a known key, and nothing else. --hashed-only is the rule for
+a system without any key.
+
+With --keys and neither manifest nor image, every module must be signed by one of the
+keys, and single module files can be given too.
+
+--keys takes certificates, folders of them, a kernel image for those that are built
+into it, and a copy of /proc/keys. That one holds no keys: it can only tell that there
+is one of that id, and the signature is not checked, which is a finding. A certificate
+that the image has on its list of revoked ones makes no signature valid.
+
+--allow-unsigned names a FILE that lists modules which need no signature:
+
+  # modhash unsigned v1
+  updates/dkms/x.ko  built on each machine, which has no key
+  extra/y.ko  sha256:c84da7b17acf99202a51c22c49ea1119e364c6c46e6114e2bbc4c8c117383310  as its maker shipped it
+
+The first line is as above. The others are the module's name as it is shown here, two
+blanks, the payload's digest and two blanks if it is to be this very module, and the
+reason; or they are empty, or comments that start with "#". Findings that it accepts
+end with code 3. Entries of modules that are not there, or are signed, are findings.
 
 With --partial, BUILD holds some of the modules only. The others are not missing
 then, but the verdict says partial, because the root may admit modules that were
@@ -72,6 +96,7 @@ type verifyFlags struct {
 	opt      verify.Options
 
 	keys      []string
+	allow     string
 	systemMap string
 	maxImage  int64
 }
@@ -80,7 +105,7 @@ func (a *app) verify() *cobra.Command {
 	f := &verifyFlags{}
 	cmd := &cobra.Command{
 		Use:         "verify [OPTION]... [MANIFEST] BUILD...",
-		Short:       "check a build against a manifest or a kernel image",
+		Short:       "check a build against a manifest, a kernel image or keys",
 		Long:        verifyLong + kindsHelp() + "\n" + jsonNames,
 		Example:     verifyExample,
 		Annotations: map[string]string{exitAnnotation: commonExit},
@@ -90,7 +115,9 @@ func (a *app) verify() *cobra.Command {
 	fl.StringVar(&f.manifest, "manifest", "", "the manifest `FILE`, \"-\" for standard input; all arguments are then of the build")
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.all, "all", false, "list every finding in the text, however many there are")
-	fl.StringSliceVar(&f.keys, "keys", nil, "the certificates that may be built into the image: `FILES`, PEM or DER, or folders of them")
+	fl.StringSliceVar(&f.keys, "keys", nil, "certificates of the keys that may sign modules and be built into the image: `FILES`, PEM or DER, folders of them, a kernel image for those built in, or a copy of /proc/keys")
+	fl.StringVar(&f.allow, "allow-unsigned", "", "accept modules without a signature that the `FILE` lists with reasons")
+	fl.BoolVar(&f.opt.HashedOnly, "hashed-only", false, "for a system without any key: no module may be signed, and no certificate built into the image")
 	fl.StringVar(&f.systemMap, "system-map", "", "System.map `FILE` of the image, if it has no symbols")
 	fl.Int64Var(&f.maxImage, "max-image", image.DefaultLimit/mib, "refuse an image that decompresses to more than `MIB` MiB")
 	fl.BoolVar(&f.opt.Partial, "partial", false, "the build holds some of the modules only")
@@ -116,8 +143,18 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		return err
 	}
 	o.ImageBeside = true
-	if f.build.image == "" && (len(f.keys) > 0 || f.systemMap != "") {
-		return usageError("--keys and --system-map go with --image")
+	o.ModuleFiles = len(f.keys) > 0
+	if err := f.checkKeys(); err != nil {
+		return err
+	}
+	if f.allow != "" {
+		err := readFile(f.allow, func(r io.Reader) (err error) {
+			f.opt.Allowed, err = verify.ParseAllowlist(r)
+			return err
+		})
+		if err != nil {
+			return withHint(err, "the form is that of \"modhash help verify\"")
+		}
 	}
 	name, paths := f.manifest, args
 	if name == "" && len(args) > 0 && (isManifest(args[0]) || len(args) > 1 && isPipe(args[0])) {
@@ -141,24 +178,56 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		return err
 	}
 	defer b.Close() // read only
-	against := verify.Against{Manifest: m}
-	if f.build.image != "" {
-		k, err := a.openKernel(ctx, f, b, o)
-		if err != nil {
-			return err
-		}
-		defer k.Image.Close() // what it was decoded into
-		against.Kernel = k
-	} else if m == nil {
-		if against.Manifest, name, err = ownManifest(b); err != nil {
-			return err
-		}
-		f.opt.SelfConsistent = true
+	against, name, done, err := a.against(ctx, f, m, name, b, o)
+	if err != nil {
+		return err
 	}
+	defer done()
 	if m := against.Manifest; m != nil && len(m.Entries) == 0 && m.Image.State != hashset.ImageSHA256 {
 		return errors.New("the manifest states neither a module nor an image: there is nothing to check")
 	}
 	return a.finishVerify(ctx, f, against, name, b)
+}
+
+// checkKeys reports options for signatures that do not go together.
+func (f *verifyFlags) checkKeys() error {
+	switch {
+	case f.build.image == "" && f.systemMap != "":
+		return usageError("--system-map goes with --image")
+	case f.opt.HashedOnly && len(f.keys) > 0:
+		return usageError("--hashed-only and --keys exclude each other")
+	case f.opt.HashedOnly && f.build.image == "":
+		return usageError("--hashed-only goes with --image, which tells what certificates are built in")
+	case f.allow != "" && len(f.keys) == 0:
+		return usageError("--allow-unsigned goes with --keys")
+	}
+	return nil
+}
+
+// against opens what the build is checked against. The caller calls done at the end.
+func (a *app) against(ctx context.Context, f *verifyFlags, m *hashset.Manifest, name string, b *kbuild.Build, o *kbuild.Options) (_ verify.Against, _ string, done func(), err error) {
+	against := verify.Against{Manifest: m}
+	done = func() {}
+	if f.build.image != "" {
+		k, err := a.openKernel(ctx, f, b, o)
+		if err != nil {
+			return against, "", nil, err
+		}
+		against.Kernel = k
+		done = func() { k.Image.Close() } // what it was decoded into
+	} else if m == nil {
+		if against.Manifest, name, err = ownManifest(b); err != nil {
+			return against, "", nil, err
+		}
+		f.opt.SelfConsistent = against.Manifest != nil || len(f.keys) == 0
+	}
+	if len(f.keys) > 0 {
+		if against.Keys, err = readKeys(ctx, f.keys, image.Options{Limit: f.maxImage * mib, TmpDir: o.TempDir}, against.Kernel); err != nil {
+			done()
+			return against, "", nil, err
+		}
+	}
+	return against, name, done, nil
 }
 
 func (a *app) finishVerify(ctx context.Context, f *verifyFlags, against verify.Against, name string, b *kbuild.Build) error {
@@ -172,7 +241,7 @@ func (a *app) finishVerify(ctx context.Context, f *verifyFlags, against verify.A
 			"give the manifest first: modhash verify MANIFEST %s", filepath.Base(b.Sources()[0].Path()))
 	case err != nil:
 		return hintFor(err)
-	case r.Given == 0 && !r.ImageChecked && (f.opt.Partial || against.Kernel != nil):
+	case nothingChecked(r, f.opt.Partial || against.Kernel != nil):
 		return errors.New("the build holds none of the modules: nothing was checked")
 	}
 	style := a.style()
@@ -192,6 +261,16 @@ func (a *app) finishVerify(ctx context.Context, f *verifyFlags, against verify.A
 		return code(exitAccepted)
 	}
 	return nil
+}
+
+// nothingChecked reports whether there was nothing to check in a build; needed tells
+// that without in-tree modules a manifest checks nothing.
+func nothingChecked(r *verify.Result, needed bool) bool {
+	if r.Signatures != nil && len(r.Signatures.List) > 0 || r.ImageChecked {
+		return false
+	}
+	alone := r.Manifest == nil && r.Kernel == nil && len(r.Findings) == 0 // by keys alone
+	return r.Given == 0 && (needed || alone)
 }
 
 // isPipe: a manifest can come from another program, a build cannot.

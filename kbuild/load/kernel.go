@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/modhash/modhash/hashset"
@@ -48,7 +47,7 @@ type Kernel struct {
 	// Keyrings are what the kernel may check signatures with: one, or several if
 	// it is not known which one. None: not known.
 	Keyrings []*modsig.Keyring
-	Listing  *KeyListing // of the running system; nil: none is given
+	Listing  *modsig.Listing // of the running system; nil: none is given
 
 	Arch     string // in the words of the manifest: "x86_64"; "" if not known
 	Bits     int    // 32 or 64
@@ -70,7 +69,7 @@ type Sources struct {
 	// the secondary keyring and, where a distribution's kernel asks that too, of the
 	// platform keyring. No others are taken to be there.
 	Trusted [][]byte
-	Listing *KeyListing
+	Listing *modsig.Listing
 	Symbols *Symbols
 }
 
@@ -182,9 +181,7 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 // the image that is not in its list it is not known either whether the kernel trusts
 // it, refuses it or has it for something else.
 func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, more [][]byte) {
-	most, least := modsig.Kernel{}, modsig.Kernel{}
-	most.Major, most.Minor = version(k.Release)
-	least.Major, least.Minor = most.Major, most.Minor
+	most, least := modsig.KernelOf(k.Release), modsig.KernelOf(k.Release)
 	differ := true
 	least.Has = func(string) bool { return false }
 	if cfg != nil {
@@ -222,7 +219,7 @@ const (
 func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte, stray strays) *modsig.Keyring {
 	r := modsig.NewKeyring(kind)
 	if k.Listing != nil {
-		for _, d := range k.Listing.denied {
+		for _, d := range k.Listing.Denied() {
 			r.Deny(d)
 		}
 	}
@@ -260,22 +257,4 @@ var algorithmSymbols = map[string]string{
 func algorithmSymbol(algorithm string) string {
 	family, _, _ := strings.Cut(algorithm, "-")
 	return algorithmSymbols[family]
-}
-
-// version takes "6.12" out of a release; 0, 0 if there is none.
-func version(release string) (major, minor int) {
-	first, rest, _ := strings.Cut(release, ".")
-	major, err := strconv.Atoi(first)
-	if err != nil {
-		return 0, 0
-	}
-	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
-	if end < 0 {
-		end = len(rest)
-	}
-	minor, err = strconv.Atoi(rest[:end])
-	if err != nil {
-		return 0, 0
-	}
-	return major, minor
 }

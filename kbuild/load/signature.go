@@ -61,7 +61,7 @@ func (a *authenticator) verify(ring *modsig.Keyring, der []byte, p *modsig.Paylo
 			return r.Errno, r.Error(), nil
 		}
 		for i := range m.Signers {
-			if a.k.Listing.mayKnow(&m.Signers[i], ring.Keys()) {
+			if a.k.Listing.MayKnow(&m.Signers[i], ring.Keys()) {
 				return unknown, fmt.Sprintf("the key of %s may be one that the running system lists; without its certificate the signature cannot be checked", &m.Signers[i]), nil
 			}
 		}

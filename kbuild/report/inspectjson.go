@@ -57,6 +57,9 @@ type signerDoc struct {
 	Serial string `json:"serial,omitempty"`
 	KeyID  string `json:"key_id,omitempty"`
 	Digest text   `json:"digest,omitempty"`
+	// Algorithm of the key, as a kernel calls it: "rsa", "ecdsa", "mldsa65".
+	Algorithm  string `json:"algorithm,omitempty"`
+	Attributes bool   `json:"signed_attributes,omitempty"`
 }
 
 type proofDoc struct {
@@ -178,7 +181,7 @@ func newSignerDoc(s *modsig.Signer) *signerDoc {
 	if s == nil {
 		return nil
 	}
-	d := &signerDoc{Name: text(s.Issuer), Digest: text(s.Digest)}
+	d := &signerDoc{Name: text(s.Issuer), Digest: text(s.Digest), Algorithm: s.Algorithm, Attributes: s.Attributes}
 	if s.KeyID != nil {
 		d.KeyID = s.Hex()
 	} else {

@@ -64,7 +64,10 @@ func Verify(w io.Writer, r *verify.Result, manifest string, s Style) error {
 		p.line("  proofs    %s of %s lead to root %d %s", count(x.Agree), count(r.Given), x.Root.Levels, x.Root.Hash)
 		p.line("  root      %s", rootWords(r))
 	}
-	p.line("  trailers  %s", census(r))
+	p.signatures(r)
+	if !byKeysAlone(r) {
+		p.line("  trailers  %s", census(r))
+	}
 	p.findings(r)
 	for _, n := range r.Notes {
 		p.line("note: %s", Safe(n.String()))
@@ -123,6 +126,9 @@ func checkedWords(r *verify.Result) (parts []string) {
 	}
 	if x := r.Proofs; x != nil {
 		parts = append(parts, fmt.Sprintf("the proofs of all %s lead to one root", plural(x.Agree, "module")))
+	}
+	if x := r.Signatures; x != nil && len(x.List) > 0 {
+		parts = append(parts, signedWords(r))
 	}
 	return parts
 }
@@ -255,6 +261,7 @@ type verifyDoc struct {
 	ImageChecked bool             `json:"image_checked"`
 	Kernel       *verifyKernel    `json:"kernel,omitempty"`
 	Proofs       *verifyProofs    `json:"proofs,omitempty"`
+	Signatures   *signaturesDoc   `json:"signatures,omitempty"`
 	Trailers     []trailerDoc     `json:"trailers"`
 	Findings     []findingDoc     `json:"findings"`
 	Notes        []problemDoc     `json:"notes"`
@@ -300,7 +307,7 @@ type findingDoc struct {
 func VerifyJSON(w io.Writer, r *verify.Result, manifest string) error {
 	doc := verifyDoc{
 		Schema: VerifySchema, Verdict: VerdictOf(r),
-		Equal: r.Equal, Given: r.Given, Root: r.Root, ImageChecked: r.ImageChecked,
+		Equal: r.Equal, Given: r.Given, Root: r.Root, ImageChecked: r.ImageChecked, Signatures: newSignaturesDoc(r.Signatures),
 		Trailers: make([]trailerDoc, len(r.Census)), Findings: make([]findingDoc, len(r.Findings)),
 		Notes: make([]problemDoc, len(r.Notes)),
 	}

@@ -20,6 +20,7 @@ type checker struct {
 	o        *Options
 	r        *Result
 	absent   int             // modules of the manifest that were not given
+	checks   []*Signature    // by module as in sum.Sums; nil for those whose signature does not matter
 	reported map[string]bool // modules with a finding of this package
 }
 
@@ -238,8 +239,19 @@ func (c *checker) problems() {
 	if c.o.SelfConsistent && c.m != nil {
 		c.find(SelfConsistent, "", "the manifest comes out of the build that it describes, so whoever changed one could change the other")
 	}
+	judged := map[string]bool{}
+	for _, s := range c.checks {
+		if s != nil {
+			judged[s.Name] = true
+		}
+	}
+	byKeys := c.m == nil && c.r.Kernel == nil && c.r.Signatures != nil
 	for _, p := range c.sum.Problems {
 		switch {
+		case p.Kind == kbuild.OutOfTree && judged[p.Name], p.Kind == kbuild.NoOrder && byKeys:
+			continue // a signature is all that counts
+		case p.Kind == kbuild.OutOfTree && c.o.HashedOnly:
+			p.Detail = "no hash covers it"
 		case p.Kind == kbuild.OutOfTree:
 			p.Detail = "no hash covers it, and its signature was not checked"
 		case p.Note:
@@ -257,6 +269,6 @@ func (c *checker) problems() {
 func (c *checker) finish() {
 	for i := range c.r.Findings {
 		f := &c.r.Findings[i]
-		f.Accepted = slices.Contains(c.o.Accept, string(f.Kind))
+		f.Accepted = f.Accepted || slices.Contains(c.o.Accept, string(f.Kind))
 	}
 }

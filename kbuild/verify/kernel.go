@@ -12,13 +12,12 @@ import (
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/image"
-	"github.com/modhash/modhash/modsig/certlist"
 	"github.com/modhash/modhash/modsig/trailer"
 )
 
 // kernel checks the modules against the hashset of an image, and the image
 // against the certificates that it may hold.
-func (c *checker) kernel(k *Kernel) {
+func (c *checker) kernel(k *Kernel, keys *Keys) {
 	c.r.Kernel = &KernelResult{Path: k.Path, Root: RootUnknown}
 	for _, p := range k.Image.Problems {
 		c.find(Kind(kbuild.BadImage), k.Path, "offset %d: %s", p.Offset, p.Text)
@@ -27,7 +26,7 @@ func (c *checker) kernel(k *Kernel) {
 		c.r.Notes = append(c.r.Notes, kbuild.Problem{Kind: "other-image", Name: k.Path, Note: true,
 			Detail: fmt.Sprintf("another file than the build's own image %s, which is the one that the manifest speaks of", own.Path)})
 	}
-	c.certificates(k)
+	c.certificates(k, keys)
 	h := k.Image.Hashset
 	if h == nil {
 		detail := "it checks no module by its hash"
@@ -229,7 +228,7 @@ func (c *checker) commonClaim() (root hashset.Root, n int) {
 }
 
 // certificates reports what the image trusts and nobody named.
-func (c *checker) certificates(k *Kernel) {
+func (c *checker) certificates(k *Kernel, keys *Keys) {
 	l := k.Image.Trusted
 	if l == nil {
 		return
@@ -237,8 +236,7 @@ func (c *checker) certificates(k *Kernel) {
 	c.r.Kernel.Certificates = len(l.Certificates)
 	for i := range l.Certificates {
 		cert := &l.Certificates[i]
-		named := slices.ContainsFunc(k.Keys, func(key certlist.Certificate) bool { return bytes.Equal(key.Raw, cert.Raw) })
-		if named && cert.Err == nil {
+		if keys.names(cert) && cert.Err == nil {
 			continue
 		}
 		c.r.Kernel.Foreign++

@@ -243,8 +243,7 @@ func TestCertificates(t *testing.T) {
 	for _, named := range []int{0, 1, 2} {
 		k := merkleKernel(root)
 		k.Image.Trusted = &image.CertificateList{Certificates: certs, ModuleSize: 1}
-		k.Keys = certs[:named]
-		r, got := check(t, dir, Against{Kernel: k}, nil)
+		r, got := check(t, dir, Against{Kernel: k, Keys: &Keys{Trusted: certs[:named]}}, nil)
 		if r.Kernel.Certificates != 2 || r.Kernel.Foreign != 2-named || r.Failed() != 2-named || strings.Count(got, "certificate: key ") != 2-named {
 			t.Errorf("%d named:\n%s", named, got)
 		}
@@ -262,8 +261,8 @@ func TestCertificates(t *testing.T) {
 	}
 	k = merkleKernel(root)
 	k.Image.Trusted = &image.CertificateList{Certificates: []certlist.Certificate{{Raw: []byte{1}, Err: fmt.Errorf("cut short")}}}
-	k.Keys = []certlist.Certificate{{Raw: []byte{1}}}
-	if r, got := check(t, dir, Against{Kernel: k}, nil); r.Failed() != 1 || !strings.Contains(got, "malformed: cut short") {
+	named := &Keys{Trusted: []certlist.Certificate{{Raw: []byte{1}}}}
+	if r, got := check(t, dir, Against{Kernel: k, Keys: named}, nil); r.Failed() != 1 || !strings.Contains(got, "malformed: cut short") {
 		t.Errorf("malformed:\n%s", got)
 	}
 	k = merkleKernel(root)

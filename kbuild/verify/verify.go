@@ -16,7 +16,6 @@ import (
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/image"
-	"github.com/modhash/modhash/modsig/certlist"
 )
 
 // Kind says what a finding is. The kinds of [kbuild.ProblemKind] are kinds of
@@ -40,6 +39,14 @@ const (
 	NoHashset   Kind = "no-hashset"  // the kernel has none, or it cannot be found
 	Proof       Kind = "proof"       // a module that the kernel's hashset does not admit
 	Certificate Kind = "certificate" // built into the kernel, and not named
+
+	Unsigned         Kind = "unsigned"          // no signature where one has to be
+	UnknownKey       Kind = "unknown-key"       // signed by a key that was not given
+	BadSignature     Kind = "bad-signature"     // not over this module, or not of a form that a kernel takes
+	UnknownAlgorithm Kind = "unknown-algorithm" // of a kind that the kernel does not know
+	Unchecked        Kind = "unchecked"         // the signer's key is listed, and not there
+	Signed           Kind = "signed"            // a signature where nothing has to be signed
+	Stale            Kind = "stale"             // an entry of the allow-list that allows nothing
 )
 
 // own are the kinds of this package: what they mean in few words, and what the
@@ -63,6 +70,13 @@ var own = [...]struct {
 	{NoHashset, "the kernel has no hashset, or it cannot be found", "give the image of a kernel with module hashes; --system-map for a flat one; or --accept no-hashset if the manifest is check enough"},
 	{Proof, "the kernel's hashset does not admit a module", "install the modules again from the build of this image; modhash prove --append puts proofs on modules"},
 	{Certificate, "a certificate is built into the kernel that --keys does not name", "name it with --keys if modules signed by its key may be loaded; else build the kernel without it"},
+	{Unsigned, "a module has no signature and must have one", "modhash sign signs it; --allow-unsigned takes a list of those that need none, with reasons"},
+	{UnknownKey, "a module is signed by a key that --keys does not name", "name its certificate with --keys if that key is to be trusted; else sign the module again with modhash sign --replace"},
+	{BadSignature, "a signature is not over this module, or not one that a kernel takes", "the module or its signature was changed after it was signed: get it again, or build and sign it again"},
+	{UnknownAlgorithm, "a signature is of a kind that this kernel does not check", "sign the module again with an algorithm that the kernel has: modhash sign --replace"},
+	{Unchecked, "a key of that id is listed, and the signature was not checked", "a listing of /proc/keys holds no keys: give the certificate with --keys"},
+	{Signed, "a module is signed, where --hashed-only wants no signatures", "modhash unsign takes signatures off; a module that no hash covers has no place in such a system"},
+	{Stale, "the list of modules that need no signature names one that is not there, or is signed", "take the line out of the list, so that no other module comes to stand for it"},
 }
 
 // Kinds returns all kinds, those of this package first.
@@ -104,7 +118,7 @@ func (k Kind) Hint() string {
 // not checked, or not as it should be stored, not that a check failed.
 var acceptable = func() []Kind {
 	ks := []Kind{
-		Partial, SelfConsistent, NoHashset,
+		Partial, SelfConsistent, NoHashset, Stale,
 		Kind(kbuild.OutOfTree), Kind(kbuild.NoOrder), Kind(kbuild.Mislabelled), Kind(kbuild.NotRegular),
 	}
 	for _, k := range kbuild.PackageKinds() {
@@ -153,8 +167,13 @@ type Options struct {
 	// either case, of a whole key id or serial number; leading zeros of a serial
 	// number do not matter. "" demands nothing.
 	RequireTrailer string
-	Accept         []string // kinds of findings that are accepted
-	Progress       kbuild.Progress
+	// HashedOnly: there is no key that could sign anything. No module may be
+	// signed, and no certificate built in.
+	HashedOnly bool
+	// Allowed lists the modules that need no signature; nil: all need one.
+	Allowed  *Allowlist
+	Accept   []string // kinds of findings that are accepted
+	Progress kbuild.Progress
 }
 
 // CheckOptions reports an option that has no meaning.
@@ -214,10 +233,13 @@ const (
 )
 
 // Against is what a build is checked against. If nothing is set, the proofs that
-// its modules carry are compared with one another.
+// its modules carry are compared with one another. With a manifest or a kernel, Keys
+// are for the modules that no hashset covers, and for the certificates that may be
+// built into the kernel; alone, they are for every module.
 type Against struct {
 	Manifest *hashset.Manifest
 	Kernel   *Kernel
+	Keys     *Keys // nil: signatures are not checked
 }
 
 // Kernel is a kernel image, and what it may trust beside its hashset.
@@ -225,8 +247,6 @@ type Kernel struct {
 	Image  *image.Image
 	Path   string // for messages
 	Digest hashset.Digest
-	// Keys are the certificates that may be built into the image.
-	Keys []certlist.Certificate
 }
 
 // Result of a verification.
@@ -243,6 +263,7 @@ type Result struct {
 	Image        *kbuild.Image
 	Kernel       *KernelResult  // nil if no image was given
 	Proofs       *ProofsResult  // nil unless nothing was given
+	Signatures   *Signatures    // nil if none was checked
 	Census       []TrailerCount // by count, then name
 	Findings     []Finding      // in a fixed order
 	Notes        []kbuild.Problem
@@ -302,14 +323,18 @@ func Build(ctx context.Context, b *kbuild.Build, against Against, o *Options) (*
 		b.SetOrder(names)
 	}
 	scheme := hashset.Merkle // has the other digests too
-	if against.Kernel == nil && m != nil {
+	switch {
+	case against.Kernel == nil && m != nil:
 		scheme = m.Scheme
+	case against.Kernel == nil && against.Keys != nil:
+		scheme = hashset.Flat
 	}
-	sum, err := b.Summarize(ctx, scheme, o.Progress)
-	if err != nil {
+	c := &checker{m: m, o: o, r: &Result{Manifest: m}, reported: map[string]bool{}}
+	var err error
+	if c.sum, err = b.SummarizeVisit(ctx, scheme, o.Progress, c.signatureChecker(b, against)); err != nil {
 		return nil, err
 	}
-	c := &checker{m: m, sum: sum, o: o, r: &Result{Manifest: m, Image: sum.Image}, reported: map[string]bool{}}
+	c.r.Image = c.sum.Image
 	if m != nil {
 		c.modules()
 		c.whole()
@@ -317,11 +342,15 @@ func Build(ctx context.Context, b *kbuild.Build, against Against, o *Options) (*
 	} else {
 		c.count()
 	}
-	if against.Kernel != nil {
-		c.kernel(against.Kernel)
-	} else if m == nil && !c.proofs() {
+	switch {
+	case against.Kernel != nil:
+		c.kernel(against.Kernel, against.Keys)
+	case m == nil && against.Keys != nil:
+		c.missing()
+	case m == nil && !c.proofs():
 		return nil, ErrNothing
 	}
+	c.signatures(against)
 	c.trailers()
 	c.problems()
 	c.finish()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package load
+package modsig
 
 import (
 	"bufio"
@@ -11,14 +11,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/modhash/modhash/modsig"
 )
 
-// KeyListing is what /proc/keys of a running system shows of its certificates. It
+// Listing is what /proc/keys of a running system shows of its certificates. It
 // holds no key, so it can tell that a signer may be known there, and nothing about
 // a signature; nor does it tell which keyring a key is in.
-type KeyListing struct {
+type Listing struct {
 	keys   [][]byte // the key id, or the serial number of a certificate without one
 	denied []string // "tbs:…" and "bin:…", of the blacklist
 }
@@ -26,19 +24,19 @@ type KeyListing struct {
 // maxListing is above any listing in bytes.
 const maxListing = 16 << 20
 
-// ErrNotListing is what [ReadKeyListing] wraps.
+// ErrNotListing is what [ReadListing] wraps.
 var ErrNotListing = errors.New("not a listing of /proc/keys")
 
-// ReadKeyListing reads a copy of /proc/keys (security/keys/proc.c), with lines like
+// ReadListing reads a copy of /proc/keys (security/keys/proc.c), with lines like
 //
 //	0f8f2ca1 I------     1 perm 1f030000     0     0 asymmetri NAME: HEX: X509.rsa 89abcdef []
 //
 // Keys of other types than asymmetric and blacklist are passed over. The error wraps
 // [ErrNotListing], or is one of r.
-func ReadKeyListing(r io.Reader) (*KeyListing, error) {
+func ReadListing(r io.Reader) (*Listing, error) {
 	in := bufio.NewScanner(io.LimitReader(r, maxListing+1))
 	in.Buffer(nil, 64<<10)
-	l := &KeyListing{}
+	l := &Listing{}
 	line, size := 0, 0
 	for in.Scan() {
 		line++
@@ -62,7 +60,7 @@ func ReadKeyListing(r io.Reader) (*KeyListing, error) {
 
 // add reads a line: serial number in hex, flags, usage, timeout, permissions in
 // hex, user, group, type (its first nine characters), description.
-func (l *KeyListing) add(line string) error {
+func (l *Listing) add(line string) error {
 	rest := line
 	var f [8]string
 	for i := range f {
@@ -101,18 +99,21 @@ func parseDescription(s string) ([]byte, bool) {
 	return id, err == nil && len(id) > 0
 }
 
-// Len is the number of keys, without those of the blacklist.
-func (l *KeyListing) Len() int { return len(l.keys) }
+// Denied are the entries of the blacklist, as [Keyring.Deny] takes them.
+func (l *Listing) Denied() []string { return l.denied }
 
-// mayKnow reports whether the key of a signer can be among the listed ones that are
+// Len is the number of keys, without those of the blacklist.
+func (l *Listing) Len() int { return len(l.keys) }
+
+// MayKnow reports whether the key of a signer can be among the listed ones that are
 // not known: by its key id. A signature that names an issuer and a serial number
 // tells no key id, and a listing neither, so that any other key may be the signer's.
-func (l *KeyListing) mayKnow(s *modsig.Signer, known []*modsig.Key) bool {
+func (l *Listing) MayKnow(s *Signer, known []*Key) bool {
 	return slices.ContainsFunc(l.keys, func(id []byte) bool {
 		if s.KeyID != nil {
 			return bytes.Equal(id, s.KeyID)
 		}
-		return !slices.ContainsFunc(known, func(k *modsig.Key) bool {
+		return !slices.ContainsFunc(known, func(k *Key) bool {
 			return bytes.Equal(k.KeyID, id) || k.KeyID == nil && bytes.Equal(k.Serial.Bytes(), bytes.TrimLeft(id, "\x00"))
 		})
 	})
