@@ -37,6 +37,7 @@ type Refusal struct {
 	Errno  Errno
 	Offset int    // of the byte in the message or certificate that decided, -1 if there is none
 	Reason string // in lower case, without errno and offset
+	Denied bool   // by the blacklist or a revoked key, whatever the signature is
 }
 
 func (r *Refusal) Error() string {
@@ -48,4 +49,9 @@ func (r *Refusal) Error() string {
 
 func refuse(e Errno, offset int, format string, args ...any) error {
 	return &Refusal{Errno: e, Offset: offset, Reason: fmt.Sprintf(format, args...)}
+}
+
+// deny refuses because of what the keyring denies.
+func deny(offset int, reason string) error {
+	return &Refusal{Errno: EKEYREJECTED, Offset: offset, Reason: reason, Denied: true}
 }

@@ -52,7 +52,7 @@ func (r *Keyring) add(ring *[]*Key, der []byte) (*Key, error) {
 		return nil, err
 	}
 	if r.blacklisted(key) {
-		return nil, refuse(EKEYREJECTED, 0, "blacklisted certificate")
+		return nil, deny(0, "blacklisted certificate")
 	}
 	for i, old := range *ring {
 		if old.Description() == key.Description() {

@@ -33,7 +33,7 @@ func (r *Keyring) Verify(m *Message, p *Payload) (*Key, error) {
 	}
 	if len(r.revoked) > 0 {
 		if _, err := v.trust(r.revoked); err == nil {
-			return nil, refuse(EKEYREJECTED, m.infos[0].offset, "signed with a revoked key")
+			return nil, deny(m.infos[0].offset, "signed with a revoked key")
 		}
 	}
 	return v.trust(r.trusted)
@@ -106,7 +106,7 @@ func (v *verification) signatures() error {
 	case ENOPKG:
 		return refuse(ENOPKG, v.m.infos[0].offset, "digest %s is not built in", v.m.infos[0].hash)
 	case EKEYREJECTED:
-		return refuse(EKEYREJECTED, v.m.infos[0].offset, "signed with a blacklisted key")
+		return deny(v.m.infos[0].offset, "signed with a blacklisted key")
 	}
 	return nil
 }

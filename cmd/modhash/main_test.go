@@ -55,6 +55,7 @@ func TestScripts(t *testing.T) {
 			"verdict":   scriptVerdict,
 			"mutate":    scriptMutate,
 			"tarball":   scriptTarball,
+			"kernel":    scriptKernel,
 		},
 	})
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/pem"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/modhash/modhash/testdata/gen/ko"
 	"github.com/modhash/modhash/testdata/gen/sample"
+	"github.com/modhash/modhash/testdata/gen/vmlinux"
 	"github.com/modhash/modhash/testdata/keys"
 )
 
@@ -146,4 +148,35 @@ func writeTar(ts *testscript.TestScript, w *tar.Writer, h *tar.Header, data []by
 	ts.Check(w.WriteHeader(h))
 	_, err := w.Write(data)
 	ts.Check(err)
+}
+
+// scriptKernel is "kernel OUT TRUSTED REVOKED [EDIT…]": a vmlinux with room for a
+// Merkle root, and lists of certificates: PEM files joined with commas, or "-" for
+// none. EDIT: stripped, of its symbols; stable, none is of the build's own key.
+func scriptKernel(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: kernel out trusted revoked [edit]...")
+	}
+	certs := func(arg string) (out [][]byte) {
+		if arg == "-" {
+			return nil
+		}
+		for f := range strings.SplitSeq(arg, ",") {
+			block, _ := pem.Decode([]byte(ts.ReadFile(f)))
+			out = append(out, block.Bytes)
+		}
+		return out
+	}
+	k := vmlinux.Kernel{Hashes: make([]byte, 36), Certs: certs(args[1]), Revoked: certs(args[2])}
+	for _, edit := range args[3:] {
+		switch edit {
+		case "stripped":
+			k.Stripped = true
+		case "stable":
+			k.NoModule = true
+		default:
+			ts.Fatalf("kernel: unknown edit %q", edit)
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), k.ELF(), 0o666))
 }

@@ -172,6 +172,9 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 	case !errors.As(err, &no):
 		return err
 	}
+	if no.Denied {
+		return refuse(RevokedKey, no.Errno, "%s", no.Reason)
+	}
 	switch no.Errno {
 	case modsig.ENOKEY:
 		if msg != nil && l != nil {

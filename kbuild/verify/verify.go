@@ -43,6 +43,7 @@ const (
 	Unsigned         Kind = "unsigned"          // no signature where one has to be
 	UnknownKey       Kind = "unknown-key"       // signed by a key that was not given
 	BadSignature     Kind = "bad-signature"     // not over this module, or not of a form that a kernel takes
+	RevokedKey       Kind = "revoked-key"       // signed by a key that is revoked
 	UnknownAlgorithm Kind = "unknown-algorithm" // of a kind that the kernel does not know
 	Unchecked        Kind = "unchecked"         // the signer's key is listed, and not there
 	Signed           Kind = "signed"            // a signature where nothing has to be signed
@@ -73,6 +74,7 @@ var own = [...]struct {
 	{Unsigned, "a module has no signature and must have one", "modhash sign signs it; --allow-unsigned takes a list of those that need none, with reasons"},
 	{UnknownKey, "a module is signed by a key that --keys does not name", "name its certificate with --keys if that key is to be trusted; else sign the module again with modhash sign --replace"},
 	{BadSignature, "a signature is not over this module, or not one that a kernel takes", "the module or its signature was changed after it was signed: get it again, or build and sign it again"},
+	{RevokedKey, "a module is signed by a key that a kernel has revoked, or may have", "sign it again with another key: modhash sign --replace"},
 	{UnknownAlgorithm, "a signature is of a kind that this kernel does not check", "sign the module again with an algorithm that the kernel has: modhash sign --replace"},
 	{Unchecked, "a key of that id is listed, and the signature was not checked", "a listing of /proc/keys holds no keys: give the certificate with --keys"},
 	{Signed, "a module is signed, where --hashed-only wants no signatures", "modhash unsign takes signatures off; a module that no hash covers has no place in such a system"},
