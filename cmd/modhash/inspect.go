@@ -22,7 +22,8 @@ check-load" do.
 
   module    payload digest, release, .modinfo, and every trailer, the outermost
             first: whom a signature names (-k ones too, which modinfo does not
-            show), or a proof's position and the root that it leads to
+            show), its algorithms, certificates in the message and bytes behind
+            it; or a proof's position and the root that it leads to
   image     vmlinux, bzImage, Image, EFI zboot, UKI, signed or not: layers, banner,
             build id, hashset, built-in certificates, embedded .config
   package   or folder: release, modules, image, what is wrong with the set of files
@@ -41,7 +42,7 @@ xor.ko: module, x86_64 elf64 little, 6.12.0-sample
   intree      Y
   name        xor
   vermagic    6.12.0-sample SMP preempt mod_unload
-  trailer     signature by modhash throw-away test key a, serial 356301a72b266f75ac0a9a3ce7b2eb16251681b2, sha256: 459 bytes at offset 3832`
+  trailer     signature by modhash throw-away test key a, serial 356301a72b266f75ac0a9a3ce7b2eb16251681b2, rsa with sha256: 459 bytes at offset 3832`
 
 type inspectFlags struct {
 	build     buildFlags

@@ -34,8 +34,12 @@ type Layer struct {
 	Offset int64  // of its first byte, in the decompressed file
 	Size   int64  // in bytes; 0 if it is not well-formed
 	Fault  string // what is wrong with it; "" if nothing is
-	// Signer is whom a signature names.
-	Signer *modsig.Signer
+	// Signers are whom a signature names. Of a message that a kernel does not take,
+	// only the first is known, and Fault says why.
+	Signers      []modsig.Signer
+	Certificates []*modsig.Key // in the message
+	Content      bool          // the message holds its content, which it must not
+	Extra        int           // bytes behind the message, which a kernel ignores
 	// LegacySigner and LegacyKeyID are what trailers of kernels before 4.3 say.
 	LegacySigner string
 	LegacyKeyID  []byte
@@ -96,20 +100,33 @@ func describe(l *kmod.Layer) Layer {
 		out.Proof = &p
 	case trailer.PKCS7:
 		out.Kind = "signature"
-		s, err := modsig.ParseSigner(l.Signature)
-		if l.Signature == nil {
-			err = fmt.Errorf("%d bytes, more than are read", l.Block.SigLen)
-		}
-		if err != nil {
-			out.Fault = err.Error()
-			return out
-		}
-		out.Signer = s
+		message(&out, l)
 	default:
 		out.Kind = "legacy " + l.Block.Type.String() + " signature"
 		legacy(&out, l)
 	}
 	return out
+}
+
+// message takes a CMS message apart, as the newest kernel does. Of one that it refuses,
+// the first signer may be readable all the same.
+func message(out *Layer, l *kmod.Layer) {
+	if l.Signature == nil {
+		out.Fault = fmt.Sprintf("%d bytes, more than are read", l.Block.SigLen)
+		return
+	}
+	m, err := (&modsig.Kernel{}).ParseMessage(l.Signature)
+	if err == nil {
+		out.Signers, out.Certificates, out.Content, out.Extra = m.Signers, m.Keys, m.Content, m.Extra
+		return
+	}
+	out.Fault = "no kernel takes the message: " + err.Error()
+	s, err := modsig.ParseSigner(l.Signature)
+	if err != nil {
+		out.Fault = err.Error()
+		return
+	}
+	out.Signers = []modsig.Signer{*s}
 }
 
 // legacy takes the signature of a kernel before 4.3 apart: 2 bytes of length, big

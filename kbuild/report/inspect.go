@@ -100,8 +100,9 @@ func (p *page) layer(l *inspect.Layer, depth int) {
 		if l.Root != nil {
 			p.field("", "leads to root %d %s", l.Root.Levels, l.Root.Hash)
 		}
-	case l.Signer != nil:
-		p.field(name, "signature by %s, %s: %s", Safe(l.Signer.String()), Safe(l.Signer.Digest), where)
+	case len(l.Signers) > 0:
+		p.field(name, "signature by %s: %s", signerText(&l.Signers[0]), where)
+		p.message(l)
 	case l.LegacySigner != "" || len(l.LegacyKeyID) > 0:
 		p.field(name, "%s by %s, key id %s: %s", l.Kind, found(Safe(l.LegacySigner)), found(hex.EncodeToString(l.LegacyKeyID)), where)
 	default:
@@ -109,6 +110,20 @@ func (p *page) layer(l *inspect.Layer, depth int) {
 	}
 	if l.Fault != "" {
 		p.field("", "%s", p.style.paint(bad, Safe(l.Fault)))
+	}
+}
+
+// message writes what a signature has besides its first signer.
+func (p *page) message(l *inspect.Layer) {
+	p.items(len(l.Signers)-1, func(i int) string { return "        and by " + signerText(&l.Signers[i+1]) })
+	p.items(len(l.Certificates), func(i int) string {
+		return fmt.Sprintf("        with the certificate %s", keyText(l.Certificates[i]))
+	})
+	if l.Content {
+		p.field("", "%s", p.style.paint(bad, "the message holds its content"))
+	}
+	if l.Extra > 0 {
+		p.field("", "%s behind the message, which a kernel ignores", plural(l.Extra, "byte"))
 	}
 }
 

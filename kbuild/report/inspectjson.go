@@ -43,13 +43,18 @@ type moduleDoc struct {
 }
 
 type layerDoc struct {
-	Kind   string     `json:"kind"`
-	Offset int64      `json:"offset"`
-	Size   int64      `json:"size"`
-	Fault  text       `json:"fault,omitempty"`
-	Signer *signerDoc `json:"signer,omitempty"`
-	Proof  *proofDoc  `json:"proof,omitempty"`
-	Root   *merkleDoc `json:"root,omitempty"`
+	Kind   string `json:"kind"`
+	Offset int64  `json:"offset"`
+	Size   int64  `json:"size"`
+	Fault  text   `json:"fault,omitempty"`
+	// Signer is the first of Signers.
+	Signer       *signerDoc   `json:"signer,omitempty"`
+	Signers      []*signerDoc `json:"signers,omitempty"`
+	Certificates []keyDoc     `json:"certificates,omitempty"`
+	Content      bool         `json:"content,omitempty"`
+	Extra        int          `json:"extra_bytes,omitempty"`
+	Proof        *proofDoc    `json:"proof,omitempty"`
+	Root         *merkleDoc   `json:"root,omitempty"`
 }
 
 type signerDoc struct {
@@ -60,6 +65,7 @@ type signerDoc struct {
 	// Algorithm of the key, as a kernel calls it: "rsa", "ecdsa", "mldsa65".
 	Algorithm  string `json:"algorithm,omitempty"`
 	Attributes bool   `json:"signed_attributes,omitempty"`
+	Value      string `json:"value,omitempty"` // of the signature, in hex; inspect only
 }
 
 type proofDoc struct {
@@ -162,7 +168,18 @@ func newModuleDoc(m *inspect.Module) *moduleDoc {
 	}
 	for i := range m.Layers {
 		l := &m.Layers[i]
-		x := layerDoc{Kind: l.Kind, Offset: l.Offset, Size: l.Size, Fault: text(l.Fault), Signer: newSignerDoc(l.Signer)}
+		x := layerDoc{Kind: l.Kind, Offset: l.Offset, Size: l.Size, Fault: text(l.Fault), Content: l.Content, Extra: l.Extra}
+		for j := range l.Signers {
+			s := newSignerDoc(&l.Signers[j])
+			s.Value = hex.EncodeToString(l.Signers[j].Value)
+			x.Signers = append(x.Signers, s)
+		}
+		if len(x.Signers) > 0 {
+			x.Signer = x.Signers[0]
+		}
+		for _, k := range l.Certificates {
+			x.Certificates = append(x.Certificates, newKeyDoc(k))
+		}
 		if l.LegacySigner != "" || l.LegacyKeyID != nil {
 			x.Signer = &signerDoc{Name: text(l.LegacySigner), KeyID: hex.EncodeToString(l.LegacyKeyID)}
 		}
@@ -178,9 +195,6 @@ func newModuleDoc(m *inspect.Module) *moduleDoc {
 }
 
 func newSignerDoc(s *modsig.Signer) *signerDoc {
-	if s == nil {
-		return nil
-	}
 	d := &signerDoc{Name: text(s.Issuer), Digest: text(s.Digest), Algorithm: s.Algorithm, Attributes: s.Attributes}
 	if s.KeyID != nil {
 		d.KeyID = s.Hex()
