@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -32,6 +33,16 @@ func samples(t *testing.T) string {
 	return dir
 }
 
+// copySamples copies the sample builds to where a script runs. The keys must be their
+// owner's alone, which CopyFS does not keep.
+func copySamples(work, from string) error {
+	to := filepath.Join(work, "sample")
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(filepath.Join(to, "keys/a.pem"), 0o600), os.Chmod(filepath.Join(to, "keys/b.pem"), 0o600))
+}
+
 // TestScripts runs testdata/scripts: one script a topic. Each finds the sample
 // builds in $WORK/sample.
 func TestScripts(t *testing.T) {
@@ -45,7 +56,7 @@ func TestScripts(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(env.WorkDir, "tmpdir"), 0o777); err != nil {
 				return err
 			}
-			return os.CopyFS(filepath.Join(env.WorkDir, "sample"), os.DirFS(dir))
+			return copySamples(env.WorkDir, dir)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":      scriptCode,
@@ -154,7 +165,7 @@ func TestHelpExamples(t *testing.T) {
 		testscript.Run(t, testscript.Params{
 			Files: []string{file},
 			Setup: func(env *testscript.Env) error {
-				return os.CopyFS(filepath.Join(env.WorkDir, "sample"), os.DirFS(dir))
+				return copySamples(env.WorkDir, dir)
 			},
 		})
 	}

@@ -111,8 +111,11 @@ func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
 			return nil, withHint(err, "--cert takes an X.509 certificate, PEM or DER")
 		}
 	}
-	k, err := keys.Open(ctx, f.key, cert, &keys.Options{Start: a.startProgram, Processes: n, Token: tokenProgram(f.module), PIN: f.pin(a)})
+	k, err := keys.Open(ctx, f.key, cert, &keys.Options{Start: a.startProgram, Processes: n, Private: true, Token: tokenProgram(f.module), PIN: f.pin(a)})
+	var exposed *keys.ExposedError
 	switch {
+	case errors.As(err, &exposed):
+		return nil, withHint(err, "chmod 600 %s", shellWord(exposed.Path))
 	case errors.Is(err, keys.ErrNoCertificate):
 		return nil, withHint(err, "--cert names it")
 	case errors.Is(err, keys.ErrNoPIN):
@@ -127,10 +130,18 @@ func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
 	if strings.HasPrefix(f.key, "pkcs11:") && strings.Contains(f.key, "pin-value=") && !a.quiet {
 		a.warn("the PIN in the URI can be seen by everybody who lists processes; pin-source names a file with it")
 	}
-	if k.Exposed != 0 && !a.quiet {
-		a.warn("others than the owner may read or write the key %s (mode %04o): chmod 600", f.key, k.Exposed|0o600)
-	}
 	return k, nil
+}
+
+// shellWord writes a path as a shell reads it back.
+func shellWord(path string) string {
+	if strings.HasPrefix(path, "-") {
+		path = "./" + path
+	}
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // tokenName is the program that meets tokens, and needs a C library for that.

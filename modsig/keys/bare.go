@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	mldsax509 "filippo.io/mldsa/x509"
@@ -18,9 +17,6 @@ import (
 // BareKey is an open key that need not have a certificate.
 type BareKey struct {
 	crypto.Signer
-
-	// Exposed is as in [Key].
-	Exposed fs.FileMode
 
 	close func() error
 }
@@ -51,11 +47,11 @@ func OpenBare(ctx context.Context, name string, public crypto.PublicKey, o *Opti
 	if err != nil {
 		return nil, err
 	}
-	signer, _, mode, err := readSigner(ctx, path, o)
+	signer, _, err := readSigner(ctx, path, o)
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", path, err)
 	}
-	return &BareKey{Signer: signer, Exposed: exposed(mode)}, nil
+	return &BareKey{Signer: signer}, nil
 }
 
 func openBareProgram(ctx context.Context, name string, public crypto.PublicKey, o *Options) (*BareKey, error) {

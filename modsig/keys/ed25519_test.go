@@ -35,8 +35,12 @@ func TestOpenEd25519(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = "079c926b0f9613d52dd3a7d894f7f6578fb981b1470391d924aee7d965801af0"
-	if got, ok := k.Public().(ed25519.PublicKey); !ok || hex.EncodeToString(got) != want || k.Exposed != 0o040 {
-		t.Errorf("public key %x, exposed %o", k.Public(), k.Exposed)
+	if got, ok := k.Public().(ed25519.PublicKey); !ok || hex.EncodeToString(got) != want {
+		t.Errorf("public key %x", k.Public())
+	}
+	var exposed *ExposedError
+	if _, err := OpenBare(context.Background(), path, nil, &Options{Private: true}); !errors.As(err, &exposed) {
+		t.Errorf("a file that others may read: %v", err)
 	}
 	// Modules are not signed with it.
 	if _, err := Open(context.Background(), path, nil, nil); !errors.Is(err, ErrNoCertificate) {

@@ -16,24 +16,24 @@ import (
 )
 
 // readFile reads a whole file, perhaps a pipe.
-func readFile(path string) ([]byte, fs.FileMode, error) {
+func readFile(path string) ([]byte, fs.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, bare(err)
+		return nil, nil, bare(err)
 	}
 	defer f.Close() // read only
 	st, err := f.Stat()
 	if err != nil {
-		return nil, 0, bare(err)
+		return nil, nil, bare(err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	switch {
 	case err != nil:
-		return nil, 0, bare(err)
+		return nil, nil, bare(err)
 	case len(data) > MaxFile:
-		return nil, 0, fmt.Errorf("more than %d bytes", MaxFile)
+		return nil, nil, fmt.Errorf("more than %d bytes", MaxFile)
 	}
-	return data, st.Mode(), nil
+	return data, st, nil
 }
 
 // bare drops the operation and the path, which the caller tells.

@@ -155,19 +155,39 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestExposed: a key that others may read is refused where that is asked for, before
+// anybody is asked for its PIN.
 func TestExposed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, read(t, "testdata/both.pem"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range []os.FileMode{0o600, 0o400, 0o640, 0o604, 0o660, 0o602} {
+	for _, mode := range []os.FileMode{0o600, 0o400, 0o700, 0o640, 0o604, 0o660, 0o602, 0o601} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		k, err := Open(context.Background(), path, nil, nil)
-		if err != nil || k.Exposed != mode&0o077 {
-			t.Errorf("%o: %v, %+v", mode, err, k)
+		_, err := Open(context.Background(), path, nil, &Options{Private: true})
+		var ee *ExposedError
+		if errors.As(err, &ee) != (mode&0o077 != 0) || ee != nil && (ee.Path != path || ee.Mode != mode) {
+			t.Errorf("%o: %v", mode, err)
 		}
+		if _, err := Open(context.Background(), path, nil, nil); err != nil {
+			t.Errorf("%o, where it does not matter: %v", mode, err)
+		}
+	}
+	if err := os.WriteFile(path, read(t, "testdata/scrypt.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var ee *ExposedError
+	_, err := Open(context.Background(), path, nil, &Options{Private: true, PIN: func(context.Context, string) ([]byte, error) {
+		t.Error("asked for a PIN")
+		return nil, nil
+	}})
+	if !errors.As(err, &ee) {
+		t.Error(err)
 	}
 }
 

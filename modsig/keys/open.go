@@ -3,6 +3,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"errors"
@@ -50,18 +51,28 @@ type Options struct {
 	// such keys.
 	Token []string
 
+	// Private refuses a key in a file of this user's that others may read or write,
+	// with an [*ExposedError]; as ssh does, before its PIN is asked for.
+	Private bool
+
 	// Processes is how many of an exec: key run at once at most, each serving one request
 	// at a time; 0 is 1. A second one is started only after the first has signed.
 	Processes int
 }
 
+// ExposedError says that others than its owner may read or write the file of a key.
+type ExposedError struct {
+	Path string
+	Mode fs.FileMode // permissions
+}
+
+func (e *ExposedError) Error() string {
+	return fmt.Sprintf("the file of a private key must be its owner's alone, this has mode %04o", uint32(e.Mode))
+}
+
 // Key is an open key with its certificate. It may be used concurrently.
 type Key struct {
 	*modsig.SigningKey
-
-	// Exposed are the permissions that others than the owner have on the key's
-	// file; 0 is as it should be.
-	Exposed fs.FileMode
 
 	close func() error
 }
@@ -99,7 +110,7 @@ func Open(ctx context.Context, name string, cert []byte, o *Options) (*Key, erro
 }
 
 func openFile(ctx context.Context, path string, cert []byte, o *Options) (*Key, error) {
-	signer, with, mode, err := readSigner(ctx, path, o)
+	signer, with, err := readSigner(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
@@ -113,17 +124,24 @@ func openFile(ctx context.Context, path string, cert []byte, o *Options) (*Key, 
 	if err != nil {
 		return nil, err
 	}
-	return &Key{SigningKey: sk, Exposed: exposed(mode)}, nil
+	return &Key{SigningKey: sk}, nil
 }
 
 // readSigner reads a private key, and the certificate if there is one.
-func readSigner(ctx context.Context, path string, o *Options) (crypto.Signer, []byte, fs.FileMode, error) {
-	data, mode, err := readFile(path)
+func readSigner(ctx context.Context, path string, o *Options) (crypto.Signer, []byte, error) {
+	data, st, err := readFile(path)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
 	defer clear(data)
+	var exposed error
+	if m := st.Mode(); o.Private && m.IsRegular() && m.Perm()&0o077 != 0 && isOwn(st) {
+		exposed = &ExposedError{path, m.Perm()}
+	}
 	signer, with, err := parseKey(data, func() ([]byte, error) {
+		if exposed != nil {
+			return nil, exposed
+		}
 		if o.PIN == nil {
 			return nil, ErrNoPIN
 		}
@@ -133,14 +151,7 @@ func readSigner(ctx context.Context, path string, o *Options) (crypto.Signer, []
 		}
 		return pin, err
 	})
-	return signer, with, mode, err
-}
-
-func exposed(mode fs.FileMode) fs.FileMode {
-	if !mode.IsRegular() {
-		return 0
-	}
-	return mode.Perm() & 0o077
+	return signer, with, cmp.Or(err, exposed)
 }
 
 // filePath makes a path of what names a key in a file. What looks like the name

@@ -168,7 +168,11 @@ func writeAll(dir string, files map[string][]byte) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, data, 0o644); err != nil {
+		mode := os.FileMode(0o644)
+		if strings.HasSuffix(name, ".pem") { // a private key is its owner's alone
+			mode = 0o600
+		}
+		if err := os.WriteFile(path, data, mode); err != nil {
 			return fmt.Errorf("writing the sample builds: %w", err)
 		}
 	}
