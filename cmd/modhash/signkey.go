@@ -48,15 +48,21 @@ type keyFlags struct {
 func (f *keyFlags) register(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.key, "key", "", "the private `KEY`: a file, exec:PROGRAM, or a pkcs11: URI")
-	fl.StringVar(&f.cert, "cert", "", "the certificate `FILE` of the key (default: the one that is with the key)")
+	f.registerCert(cmd)
 	fl.StringVar(&f.hash, "hash", "", "`HASH` of the signatures: "+join(keys.HashNames())+" (default sha512)")
 	fl.StringVar(&f.config, "config", "", "take the hash from CONFIG_MODULE_SIG_HASH in the kernel's .config `FILE`")
-	fl.BoolVar(&f.keyID, "key-id", false, "name the signer by the certificate's key id, as sign-file -k does")
 	fl.BoolVar(&f.attrs, "signed-attributes", false, "with ML-DSA, sign two attributes, as OpenSSL 3 does, not the payload")
 	fl.StringVar(&f.pinFile, "pin-file", "", "`FILE` with the PIN of the key")
 	fl.StringVar(&f.pinEnv, "pin-env", pinVariable, "environment variable with the PIN, its `NAME`")
 	fl.StringVar(&f.module, "pkcs11-module", "", "the PKCS #11 module of the token, a shared `LIBRARY` (default: that of the URI or of PKCS11_MODULE_PATH)")
 	complete(cmd, "hash", keys.HashNames()...)
+}
+
+// registerCert adds the flags that need no key.
+func (f *keyFlags) registerCert(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.cert, "cert", "", "the certificate `FILE` of the key (default: the one that is with the key)")
+	fl.BoolVar(&f.keyID, "key-id", false, "name the signer by the certificate's key id, as sign-file -k does")
 }
 
 // signOptions finds the form of the signatures.
