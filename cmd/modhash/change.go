@@ -83,12 +83,17 @@ type moduleChange struct {
 // open finds the modules and turns the flags into the options of the library. The
 // caller closes the change.
 func (f *changeFlags) open(ctx context.Context, a *app, paths []string) (*moduleChange, error) {
+	return f.openWith(ctx, a, paths, func(*sign.Options) (*sign.Files, error) { return openFiles(ctx, paths) })
+}
+
+// openWith is open with another way to find the modules.
+func (f *changeFlags) openWith(ctx context.Context, a *app, paths []string, find func(*sign.Options) (*sign.Files, error)) (*moduleChange, error) {
 	o, err := f.options(ctx, a, paths)
 	if err != nil {
 		return nil, err
 	}
 	c := &moduleChange{flags: f, options: o}
-	if c.files, err = openFiles(ctx, paths); err != nil {
+	if c.files, err = find(o); err != nil {
 		c.close()
 		return nil, err
 	}
@@ -193,6 +198,7 @@ var obstacleHints = []struct {
 	{sign.KindProof, "--covered skip leaves such modules as they are, --covered include goes on, with --replace in place of the proof"},
 	{sign.KindListed, "--covered skip leaves such modules as they are, --covered include signs them"},
 	{sign.KindTrailer, "--replace takes away what the modules end in"},
+	{sign.KindForeign, "remove the module if it is a leftover, or sign it by its own name"},
 	{sign.KindMalformed, "what follows the module is damaged, so nobody can tell where it ends: take it anew from where it was built"},
 	{sign.KindMissing, "the signatures may be of another build, or by other names: they are looked for by those that modhash detach uses"},
 	{sign.KindInvalid, "signatures are only over the very modules that were given to modhash detach; a module that was stripped since is another one"},

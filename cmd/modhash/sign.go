@@ -26,6 +26,12 @@ carries a proof, or because the modhash.manifest in its modules folder or --mani
 lists it, is refused too: a kernel checks it by the hashset or by the signature, not
 by both. --covered says otherwise.
 
+With --dkms, the modules are all that dkms built for a kernel, in its tree and where
+they are installed, whoever signed them before (--replace is implied). A module of the
+kernel itself by such a name is left alone, one of unknown origin is refused. The hash
+is that of the kernel's .config, which lies in build/ beside its modules, if neither
+--hash nor --config says it. An initramfs holds copies: it has to be made anew then.
+
 Nothing is changed if one of the modules is refused. Compressed modules are compressed
 again as the kernel's build does it; --compressor system runs the machine's own
 programs for that. Mode, owner, times, extended attributes and hard links are kept.
@@ -55,28 +61,33 @@ const signExit = `0 every module is as wanted
 2 wrong usage, or something could not be read, signed or written`
 
 func (a *app) sign() *cobra.Command {
-	k, f := &keyFlags{}, &changeFlags{}
+	k, f, d := &keyFlags{}, &changeFlags{}, &dkmsFlags{}
 	cmd := &cobra.Command{
-		Use:         "sign --key KEY [--cert CERT] [OPTION]... FILE|FOLDER...",
+		Use:         "sign --key KEY [--cert CERT] [OPTION]... FILE|FOLDER...|--dkms KERNEL",
 		Short:       "sign modules",
 		Long:        signLong,
 		Example:     signExample,
 		Annotations: map[string]string{exitAnnotation: signExit},
-		RunE:        func(cmd *cobra.Command, args []string) error { return a.runSign(cmd.Context(), k, f, args) },
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.runSign(cmd.Context(), k, f, d, args) },
 	}
 	k.register(cmd)
 	f.registerSign(cmd)
+	d.register(cmd)
 	return cmd
 }
 
-func (a *app) runSign(ctx context.Context, kf *keyFlags, f *changeFlags, args []string) error {
+func (a *app) runSign(ctx context.Context, kf *keyFlags, f *changeFlags, d *dkmsFlags, args []string) error {
+	args, err := d.apply(kf, f, args)
+	if err != nil {
+		return err
+	}
 	so, err := kf.signOptions()
 	if err != nil {
 		return err
 	}
-	c, err := f.open(ctx, a, args)
+	c, err := f.openWith(ctx, a, args, func(o *sign.Options) (*sign.Files, error) { return d.open(ctx, args, o) })
 	if err != nil {
-		return err
+		return a.changeError(ctx, nil, err)
 	}
 	defer c.close()
 	key, err := kf.open(ctx, a, f.workers())
