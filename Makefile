@@ -112,6 +112,8 @@ install: man
 	install -D -m 644 .build/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/modhash
 	install -D -m 644 .build/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_modhash
 	install -D -m 644 .build/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/modhash.fish
+	cd kbuild/share && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/modhash/{} \;
+	install -m 755 kbuild/share/dkms/dkms-sign kbuild/share/dkms/dkms-sign-file $(DESTDIR)$(PREFIX)/lib/modhash/
 
 clean:
 	rm -rf bin .build .fuzz.log .vuln.log

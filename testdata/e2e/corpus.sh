@@ -17,6 +17,7 @@
 #   openssl, openssl-{libssl,libc6,zlib1g,libzstd1}
 #                                       the newest that Debian has, to be run
 #                                       beside the machine's
+#   source-6.1, source-split            that of the others, for kconfig.sh
 #
 # Packages whose manifest is committed (testdata/golden/manifests) are fetched
 # too while the mirror has them; their state is "committed".
@@ -87,6 +88,11 @@ select_newest() {
 	name=${name#linux-modules-}
 	whole amd64-split "linux-image-$name" amd64 "$version" newest
 	fetch_row amd64-split-binary-unsigned "linux-binary-unsigned-$name" amd64 "$version" newest
+	[[ $name =~ ^[0-9]+\.[0-9]+ ]]
+	fetch_row source-split "linux-source-${BASH_REMATCH[0]}" amd64 "$version" newest
+
+	read -r name version < <(twins linux-source-6.1 amd64)
+	fetch_row source-6.1 "$name" amd64 "$version" newest
 
 	read -r name version < <(twins linux-source-6.12 amd64)
 	fetch_row source-6.12 "$name" amd64 "$version" newest

@@ -19,6 +19,8 @@
 # signing.sh   signatures, side by side with sign-file and OpenSSL
 # tokens.sh    keys in PKCS #11 tokens
 # trouble.sh   full disks and interruptions
+# dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
+# kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
 # some 6 GB in the cache while it runs.
@@ -44,6 +46,12 @@ set -euo pipefail
 . "$E2E_DIR/tokens.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
+# shellcheck source-path=SCRIPTDIR source=chroot.sh
+. "$E2E_DIR/chroot.sh"
+# shellcheck source-path=SCRIPTDIR source=dkms.sh
+. "$E2E_DIR/dkms.sh"
+# shellcheck source-path=SCRIPTDIR source=kconfig.sh
+. "$E2E_DIR/kconfig.sh"
 
 # program: the program under test, as an absolute path in MODHASH.
 program() {
@@ -87,8 +95,14 @@ main() {
 	"$E2E_DIR/corpus.sh"
 	"$E2E_DIR/kernels.sh"
 	cache_open
-	need_packages "${INDEPENDENT_PACKAGES[@]}" "${IMAGES_PACKAGES[@]}" "${SIGNING_PACKAGES[@]}" \
-		"${TOKENS_PACKAGES[@]}" qemu-user-static util-linux
+	need_packages \
+		"${INDEPENDENT_PACKAGES[@]}" \
+		"${IMAGES_PACKAGES[@]}" \
+		"${SIGNING_PACKAGES[@]}" \
+		"${TOKENS_PACKAGES[@]}" \
+		"${DKMS_PACKAGES[@]}" \
+		"${KCONFIG_PACKAGES[@]}" \
+		qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
 	scratch WORK
 	SPARE=$WORK/spare
@@ -109,6 +123,8 @@ main() {
 	tokens
 	machines
 	troubled
+	with_dkms
+	kconfigs
 	check no-temporary-file-left nothing_left
 
 	say "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
