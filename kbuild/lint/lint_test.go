@@ -234,7 +234,8 @@ var cases = []struct {
 	{"rust-paths", "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION=107800\n", &Env{}, nil, Input{}, "warning CONFIG_RUST 1"},
 	{"rust-paths", "CONFIG_RUST=y\n", nil, nil, Input{}, "unknown"},
 	{"rust-paths", "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION=107800\n", &fixed, nil, Input{}, ""},
-	{"rust-paths", "CONFIG_RUST=y\nCONFIG_RUSTC_VERSION=109701\n", &Env{}, nil, Input{}, ""},
+	{"rust-paths", "# Linux/x86 7.2.13 Kernel Configuration\nCONFIG_RUST=y\nCONFIG_RUSTC_VERSION=109701\n", &Env{}, nil, Input{}, ""},
+	{"rust-paths", "# Linux/x86 6.12.117 Kernel Configuration\nCONFIG_RUST=y\nCONFIG_RUSTC_VERSION=109701\n", &Env{}, nil, Input{}, "warning CONFIG_RUST 2"},
 	{"rust-paths", "# CONFIG_RUST is not set\n", &Env{}, nil, Input{}, ""},
 
 	{"debug-efi", "CONFIG_DEBUG_EFI=y\n", &fixed, nil, Input{}, "warning CONFIG_DEBUG_EFI 1"},

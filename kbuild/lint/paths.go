@@ -55,7 +55,8 @@ func debugPaths(r *run) {
 		"%s, and %s%s no -fdebug-prefix-map=", r.says(symbol), strings.Join(lack, " and "), verb)
 }
 
-// rustcRemaps is the first rustc with which kernels map the paths themselves.
+// rustcRemaps is the first rustc with which kernels map the paths themselves, as
+// Linux 7.2 does and 6.12 does not.
 const rustcRemaps = 109500
 
 func rustPaths(r *run) {
@@ -63,7 +64,7 @@ func rustPaths(r *run) {
 		return
 	}
 	value, _ := r.Config.Get("RUSTC_VERSION")
-	if v, err := strconv.Atoi(value.Text()); err == nil && v >= rustcRemaps {
+	if v, err := strconv.Atoi(value.Text()); err == nil && v >= rustcRemaps && !before(r, 7, 2) {
 		return
 	}
 	if r.env() && !strings.Contains(r.Env.KRUSTFLAGS, "--remap-path-prefix") {
