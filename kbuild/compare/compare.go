@@ -5,6 +5,24 @@
 // and it never excuses a difference.
 //
 // Swapping the two sides swaps A and B in the result and changes nothing else.
+//
+// # Ledgers
+//
+// With an [Options.Explain], every differing byte of two module files is
+// accounted for. A [Ledger] is a list of [Region]s that partition both sides at one
+// [Layer]; each is Same, Moved or Changed, and each that is not Same has at most one
+// [Owner], which is a [Cause] at work in one place. What has none is unexplained.
+// This package finds the regions, from the bytes alone. Whoever explains is given
+// a [Pair] while its bytes are at hand, looks at the regions of its Ledgers and
+// claims those that it can account for, with [Claim]; the first claim counts. It
+// can name, but not acquit: which bytes differ is not its to say. Afterwards each
+// ledger is checked by replaying it, and one that fails is reported as a fault of
+// this program and explains nothing. What remains is an [Account] for each module.
+//
+// Only bytes of equal units, in the same order on both sides, are Same; see
+// [Relation]. Units are recognised by what they are called (sections, symbols,
+// keys, strings by their content, relocations by what they relocate), and then
+// compared by their bytes. A section of equal bytes is not looked into.
 package compare
 
 import (
@@ -124,6 +142,9 @@ type Module struct {
 	// TwinA is the module of B that has A's payload, and TwinB that of A that
 	// has B's, if it is not this one.
 	TwinA, TwinB string
+	// Account says what the differing bytes are; nil for a module that is on one
+	// side only, and without an [Options.Explain].
+	Account *Account
 }
 
 // ModuleFile is what was found out about one file of a module.

@@ -25,6 +25,12 @@ type Options struct {
 	TempDir   string // for what does not fit into memory
 	Workers   int    // how many pairs are compared at once; 0 is one
 	Progress  kbuild.Progress
+	// Explain is called with the ledgers of every pair of modules that differ,
+	// from several goroutines. It gives regions their owners and must leave all
+	// else as it is: the ledgers are checked afterwards. Nil: no ledgers are made.
+	Explain func(*Pair)
+	// Detail: list all items of a module's account, however many.
+	Detail bool
 }
 
 // modulePair is one name on either side.
@@ -73,14 +79,21 @@ type moduleWorker struct {
 	opA, opB   *kmod.Opener
 	hash       *hashset.Hasher
 	bufA, bufB []byte
+	ledgers    *ledgers // nil without an Explain
+	explain    func(*Pair)
+	detail     bool
 }
 
 func newModuleWorker(o *Options, budget *spool.Budget) *moduleWorker {
 	ko := &kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir, Budget: budget}
-	return &moduleWorker{
+	w := &moduleWorker{
 		opA: kmod.NewOpener(ko), opB: kmod.NewOpener(ko), hash: hashset.NewHasher(hashset.Flat, 0),
-		bufA: make([]byte, 128<<10), bufB: make([]byte, 128<<10),
+		bufA: make([]byte, 128<<10), bufB: make([]byte, 128<<10), explain: o.Explain, detail: o.Detail,
 	}
+	if w.explain != nil {
+		w.ledgers = newLedgers()
+	}
+	return w
 }
 
 func (w *moduleWorker) close() {
@@ -174,7 +187,10 @@ func (w *moduleWorker) decode(m *Module, p *modulePair, ca, cb kbuild.Content) e
 		// from the compressor.
 		m.Compression = m.Compression || sameTail
 	}
-	return nil
+	if w.ledgers != nil && ca != nil && cb != nil {
+		m.Account, err = w.account(m, ma, mb, ca, cb)
+	}
+	return err
 }
 
 // sameTail compares what follows two equal payloads.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/hashset"
@@ -245,6 +246,15 @@ func (m *Module) Payload() *io.SectionReader {
 // Tail returns a reader of what follows the payload: the trailer, or nothing.
 func (m *Module) Tail() *io.SectionReader {
 	return io.NewSectionReader(m.src, m.Trailer.Payload, m.Decoded-m.Trailer.Payload)
+}
+
+// Whole returns a reader of all decoded bytes.
+func (m *Module) Whole() *io.SectionReader { return io.NewSectionReader(m.src, 0, m.Decoded) }
+
+// ReadAll copies all decoded bytes to dst, grown as needed.
+func (m *Module) ReadAll(dst []byte) ([]byte, error) {
+	dst = slices.Grow(dst[:0], int(m.Decoded))[:m.Decoded]
+	return dst, readFull(m.src, dst)
 }
 
 // maxModinfo is above the largest .modinfo section by three orders of magnitude.

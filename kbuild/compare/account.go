@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/internal/codec"
+	"github.com/modhash/modhash/kbuild/kmod"
+)
+
+// Account is what the ledgers of one pair of module files come to.
+type Account struct {
+	// Layers holds what differs at each layer that was looked at; of a module
+	// that is not compressed, the stored layer is the decoded one.
+	Layers []LayerTally
+	// Items say what the differing bytes of the stored and of the innermost
+	// layer are attributed to: largest class first, see [Item].
+	Items []Item
+	// Omitted counts the items above [MaxItems], which are not listed one by
+	// one; their bytes are in the Layers.
+	Omitted int
+	// Opaque says why the payload was compared as mere bytes; "" if it was not.
+	Opaque string
+	// Fault: a ledger failed its own check. That is a bug of this program; all
+	// differing bytes of the file then count as unexplained.
+	Fault string
+}
+
+// LayerTally is the tally of one layer, in all and by class.
+type LayerTally struct {
+	Layer Layer
+	Tally
+	// Unexplained and Changes are the parts of the tally that no rule explains,
+	// and that are changes of named things.
+	Unexplained, Changes Tally
+}
+
+// Item is one owner of differing bytes at one layer of one pair of files.
+type Item struct {
+	Layer Layer
+	Owner // Cause is nil for what no rule explains
+	Tally
+	Regions int
+	// First is where the first of the regions is.
+	First struct{ A, B Range }
+	// Context shows the bytes there, in hex, of what is unexplained or changed.
+	ContextA, ContextB string
+}
+
+// Class is that of the item's cause, or [Unexplained].
+func (i *Item) Class() Class {
+	if i.Cause == nil {
+		return Unexplained
+	}
+	return i.Cause.Class
+}
+
+// ID is that of the item's cause, or "unexplained".
+func (i *Item) ID() string {
+	if i.Cause == nil {
+		return string(Unexplained)
+	}
+	return i.Cause.ID
+}
+
+// MaxItems is how many items an Account lists, unless all detail was asked for.
+const MaxItems = 64
+
+// Explained reports whether nothing of the pair is unexplained or a change.
+func (a *Account) Explained() bool {
+	if a.Fault != "" {
+		return false
+	}
+	for _, l := range a.Layers {
+		if !l.Unexplained.IsZero() || !l.Changes.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+// itemKey is what items are collected by.
+type itemKey struct {
+	layer      Layer
+	id         string
+	subj, a, b string
+}
+
+// accountant collects items; it keeps its memory from pair to pair.
+type accountant struct {
+	byOwner map[*Owner]int
+	byKey   map[itemKey]int
+	items   []Item
+	first   []*Region
+}
+
+// add counts a ledger.
+func (c *accountant) add(p *Pair, l *Ledger, acc *Account) {
+	sum := LayerTally{Layer: l.Layer}
+	clear(c.byOwner)
+	for i := range l.Regions {
+		r := &l.Regions[i]
+		if r.Relation == Same {
+			continue
+		}
+		sum.add(r)
+		switch r.class() {
+		case Unexplained:
+			sum.Unexplained.add(r)
+		case CodeChange:
+			sum.Changes.add(r)
+		}
+		c.region(p, l, r)
+	}
+	acc.Layers = append(acc.Layers, sum)
+}
+
+// region adds a region to its item.
+func (c *accountant) region(p *Pair, l *Ledger, r *Region) {
+	at, known := 0, false
+	if r.Owner != nil {
+		at, known = c.byOwner[r.Owner]
+	}
+	if !known {
+		owner := Owner{Subject: p.UnitName(l, r)}
+		if r.Owner != nil {
+			owner = *r.Owner
+		}
+		key := itemKey{layer: l.Layer, subj: owner.Subject, a: owner.A, b: owner.B}
+		if owner.Cause != nil {
+			key.id = owner.Cause.ID
+		}
+		if at, known = c.byKey[key]; !known {
+			at = len(c.items)
+			owner.Subject, owner.A, owner.B = strings.Clone(owner.Subject), strings.Clone(owner.A), strings.Clone(owner.B)
+			key.subj, key.a, key.b = owner.Subject, owner.A, owner.B
+			it := Item{Layer: l.Layer, Owner: owner}
+			it.First.A, it.First.B = r.A, r.B
+			c.items = append(c.items, it)
+			c.byKey[key] = at
+		}
+		if r.Owner != nil {
+			c.byOwner[r.Owner] = at
+		}
+	}
+	it := &c.items[at]
+	it.Regions++
+	it.Tally.add(r)
+}
+
+// finish sorts the items and hands them over.
+func (c *accountant) finish(p *Pair, acc *Account, all bool) {
+	slices.SortStableFunc(c.items, func(x, y Item) int {
+		return cmp.Or(cmp.Compare(rank(y.Class()), rank(x.Class())), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.ID(), y.ID()),
+			cmp.Compare(x.weight(), y.weight())*-1, cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+	})
+	items := c.items
+	if len(items) > MaxItems && !all {
+		acc.Omitted = len(items) - MaxItems
+		items = items[:MaxItems]
+	}
+	for i := range items {
+		if it := &items[i]; rank(it.Class()) >= rank(CodeChange) {
+			it.ContextA, it.ContextB = p.context(it)
+		}
+	}
+	acc.Items = slices.Clone(items)
+	clear(c.byKey)
+	clear(c.items)
+	c.items = c.items[:0]
+}
+
+// weight is the size of an item, the same whichever side is A.
+func (i *Item) weight() int64 { return i.ChangedA + i.ChangedB + i.Moved }
+
+// rank orders classes by how much they ask for attention.
+func rank(c Class) int { return slices.Index(classes, c) }
+
+var classes = []Class{Derived, Unverified, Root, CodeChange, Unexplained}
+
+// hexContext shows the first bytes of a range.
+func hexContext(b []byte) string {
+	if len(b) > 16 {
+		return fmt.Sprintf("% x …", b[:16])
+	}
+	return fmt.Sprintf("% x", b)
+}
+
+// account makes the ledgers of a pair, has them explained and checks them.
+func (w *moduleWorker) account(m *Module, ma, mb *kmod.Module, ca, cb kbuild.Content) (*Account, error) {
+	ls := w.ledgers
+	defer ls.free()
+	p := &Pair{
+		Name: m.Name, PayloadEqual: m.Verdict == PayloadIdentical,
+		A: View{Module: ma, stored: ca, size: ca.Size()},
+		B: View{Module: mb, stored: cb, size: cb.Size()},
+	}
+	acc := &Account{}
+	var err error
+	acc.Opaque, err = ls.make(p)
+	switch {
+	case errors.Is(err, errSize), errors.Is(err, codec.ErrFrame):
+		acc.Fault = err.Error()
+		return acc, nil
+	case err != nil:
+		return nil, fmt.Errorf("accounting for %s and %s: %w", m.A.Path, m.B.Path, err)
+	}
+	for i, f := range []*ModuleFile{m.A, m.B} {
+		if f.Problem != "" && acc.Opaque == "" {
+			acc.Opaque = [...]string{"A", "B"}[i] + ": " + f.Problem
+		}
+	}
+	w.explain(p)
+	if err := ls.verify(p); err != nil {
+		var bug *LedgerError
+		if !errors.As(err, &bug) {
+			return nil, fmt.Errorf("checking what accounts for %s and %s: %w", m.A.Path, m.B.Path, err)
+		}
+		acc.Fault = err.Error()
+		return acc, nil
+	}
+	ls.sum(p, acc, w.detail)
+	return acc, nil
+}
+
+// verify replays all ledgers of a pair.
+func (ls *ledgers) verify(p *Pair) error {
+	for _, l := range []*Ledger{p.Stored, p.decoded, p.payload, p.Unit} {
+		var err error
+		switch {
+		case l == nil:
+			continue
+		case l.Layer == LayerStored:
+			err = ls.check.check(l, p.A.stored, p.B.stored)
+		case p.PayloadEqual:
+			err = ls.check.check(l, p.A.whole, p.B.whole)
+		default:
+			err = ls.check.check(l, memReader{p.A.memory}, memReader{p.B.memory})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// memReader is a window that holds the whole file.
+type memReader struct{ window }
+
+func (m memReader) ReadAt(p []byte, off int64) (int, error) { return copy(p, m.b[off:]), nil }
+
+// sum makes the account of ledgers that were checked.
+func (ls *ledgers) sum(p *Pair, acc *Account, all bool) {
+	c := &ls.acct
+	if c.byKey == nil {
+		c.byKey, c.byOwner = map[itemKey]int{}, map[*Owner]int{}
+	}
+	if p.Stored != nil {
+		c.add(p, p.Stored, acc)
+	}
+	for _, l := range []*Ledger{p.decoded, p.payload} {
+		if l != nil {
+			acc.Layers = append(acc.Layers, LayerTally{Layer: l.Layer, Tally: l.Tally()})
+		}
+	}
+	if p.Unit != nil {
+		c.add(p, p.Unit, acc)
+	}
+	if p.Stored == nil && p.Unit != nil { // the stored bytes are the decoded ones
+		stored := acc.Layers[len(acc.Layers)-1]
+		stored.Layer = LayerStored
+		acc.Layers = slices.Insert(acc.Layers, 0, stored)
+	}
+	c.finish(p, acc, all)
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"io"
+	"slices"
+
+	"github.com/modhash/modhash/kbuild/internal/units"
+	"github.com/modhash/modhash/kbuild/kmod"
+)
+
+// Pair is two module files whose stored bytes differ, with their ledgers, for as
+// long as an [Options.Explain] looks at them. Nothing of it may be kept: the
+// memory is used for the next pair, and strings of units share it.
+type Pair struct {
+	Name string
+	A, B View
+	// Stored is the ledger of the stored bytes, nil if neither side is
+	// compressed: it is the innermost one then.
+	Stored *Ledger
+	// Unit is the innermost ledger; nil if a side is no module.
+	Unit *Ledger
+	// PayloadEqual: only what wraps the payloads differs.
+	PayloadEqual bool
+
+	decoded, payload *Ledger
+	blocks           [LayerUnit + 1][]Block
+	names            namer
+}
+
+// View is one side of a [Pair].
+type View struct {
+	// Module is the opened file, nil if it is none. Its methods that read may be
+	// called.
+	Module *kmod.Module
+	// Layers are the trailers of the module, the outermost first.
+	Layers []kmod.Layer
+	// Inner is the size of what is left without any trailer.
+	Inner int64
+	// ELF is the payload split into units; nil if that was not needed, because
+	// the payloads are equal, or not possible.
+	ELF *units.File
+
+	stored io.ReaderAt
+	size   int64
+	whole  io.ReaderAt
+	memory window
+	parts  []string // of the framing, for its names
+}
+
+// Ledgers returns those that regions are explained in: the stored one, if there
+// is one, and the innermost.
+func (p *Pair) Ledgers() []*Ledger {
+	var out []*Ledger
+	for _, l := range []*Ledger{p.Stored, p.Unit} {
+		if l != nil {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Block returns what holds the unit of a region of a ledger.
+func (p *Pair) Block(l *Ledger, r *Region) *Block { return &p.blocks[l.Layer][r.Unit.Block] }
+
+// UnitA returns the whole unit that a region is a part of, on side A: the zero
+// Unit if it has none there, and the block's bytes if it was not looked into.
+func (p *Pair) UnitA(l *Ledger, r *Region) units.Unit {
+	bl := p.Block(l, r)
+	return unitOf(bl.UnitsA, r.Unit.A, r.Unit.B, bl.A)
+}
+
+// UnitB is [Pair.UnitA] for side B.
+func (p *Pair) UnitB(l *Ledger, r *Region) units.Unit {
+	bl := p.Block(l, r)
+	return unitOf(bl.UnitsB, r.Unit.B, r.Unit.A, bl.B)
+}
+
+func unitOf(us []units.Unit, i, other int32, whole Range) units.Unit {
+	switch {
+	case i >= 0:
+		return us[i]
+	case other >= 0:
+		return units.Unit{}
+	}
+	return units.Unit{Off: whole.Off, Len: whole.Len, Index: -1}
+}
+
+// BytesA returns the bytes of side A at a range of the innermost ledger.
+func (p *Pair) BytesA(r Range) []byte { return p.A.bytes(r) }
+
+// BytesB is [Pair.BytesA] for side B.
+func (p *Pair) BytesB(r Range) []byte { return p.B.bytes(r) }
+
+// bytes reads what is not in memory; nil if it cannot be read.
+func (v *View) bytes(r Range) []byte {
+	if r.Off >= v.memory.base && r.End() <= v.memory.base+int64(len(v.memory.b)) {
+		return v.memory.Slice(r.Off, r.Len)
+	}
+	b := make([]byte, r.Len)
+	if n, err := v.whole.ReadAt(b, r.Off); n < len(b) || err != nil && err != io.EOF {
+		return nil
+	}
+	return b
+}
+
+// StoredBytes returns bytes of the stored files; nil if they cannot be read.
+func (v *View) StoredBytes(r Range) []byte {
+	b := make([]byte, r.Len)
+	if n, _ := v.stored.ReadAt(b, r.Off); n < len(b) {
+		return nil
+	}
+	return b
+}
+
+// MapA says where the byte at an offset in A is in B, by the innermost ledger:
+// ok if it is one of Same or Moved bytes. The end of such a region counts as a
+// part of it if nothing else begins there.
+func (p *Pair) MapA(off int64) (b int64, ok bool) {
+	rs := p.Unit.Regions
+	i, found := slices.BinarySearchFunc(rs, off, func(r Region, off int64) int {
+		if r.A.Len == 0 {
+			return 1
+		}
+		return int(min(max(r.A.Off-off, -1), 1))
+	})
+	if !found {
+		i--
+	}
+	if i < 0 {
+		return 0, false
+	}
+	r := &rs[i]
+	if off >= r.A.End() || r.Relation == Changed {
+		return 0, false
+	}
+	return r.B.Off + off - r.A.Off, true
+}
+
+// Claim makes o the owner of a region that has none yet; it reports whether it
+// did. Same bytes have no owner.
+func Claim(r *Region, o *Owner) bool {
+	if r.Relation == Same || r.Owner != nil {
+		return false
+	}
+	r.Owner = o
+	return true
+}
+
+// context shows the bytes where an item begins.
+func (p *Pair) context(it *Item) (a, b string) {
+	read := func(v *View, r Range) string {
+		r.Len = min(r.Len, 17)
+		if it.Layer == LayerStored && v.Module != nil && v.Module.Compression != kmod.None {
+			return hexContext(v.StoredBytes(r))
+		}
+		return hexContext(v.bytes(r))
+	}
+	return read(&p.A, it.First.A), read(&p.B, it.First.B)
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package units
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// Sym is one entry of the symbol table.
+type Sym struct {
+	Name        string
+	Value, Size uint64
+	Info, Other uint8
+	Section     int // resolved through no extension table: 0xff00 and above are special
+}
+
+// Type is STT_…: 0 none, 1 object, 2 function, 3 section, 4 file.
+func (s *Sym) Type() uint8 { return s.Info & 15 }
+
+// symbols is the decoded symbol table.
+type symbols struct {
+	read  bool
+	syms  []Sym
+	bySec map[int][]int32 // those with a place in a section, by value
+}
+
+// Symbols returns the first symbol table; entries that leave the file are
+// missing, and names that leave the table of names are empty.
+func (f *File) Symbols() []Sym {
+	f.readSymbols()
+	return f.syms.syms
+}
+
+// SymtabIndex is the number of the section that Symbols reads; -1 if there is
+// none.
+func (f *File) SymtabIndex() int {
+	return slices.IndexFunc(f.Sections, func(s section) bool { return s.Type == shtSymtab })
+}
+
+func (f *File) symSize() int64 {
+	if f.Bits == 32 {
+		return 16
+	}
+	return 24
+}
+
+func (f *File) readSymbols() {
+	if f.syms.read {
+		return
+	}
+	f.syms.read = true
+	i := f.SymtabIndex()
+	if i < 0 {
+		return
+	}
+	s := &f.Sections[i]
+	var names []byte
+	if int(s.Link) < len(f.Sections) {
+		if t := &f.Sections[s.Link]; t.Type == shtStrtab {
+			names = f.Bytes[t.Offset : t.Offset+t.Size]
+		}
+	}
+	b := f.Bytes[s.Offset : s.Offset+s.Size]
+	size := int(f.symSize())
+	f.syms.syms = make([]Sym, 0, len(b)/size)
+	for ; len(b) >= size; b = b[size:] {
+		f.syms.syms = append(f.syms.syms, f.symbol(b, names))
+	}
+	f.place()
+}
+
+func (f *File) symbol(b, names []byte) Sym {
+	o := f.Order
+	y := Sym{}
+	if f.Bits == 64 {
+		y.Info, y.Other, y.Section = b[4], b[5], int(o.Uint16(b[6:]))
+		y.Value, y.Size = o.Uint64(b[8:]), o.Uint64(b[16:])
+	} else {
+		y.Value, y.Size = uint64(o.Uint32(b[4:])), uint64(o.Uint32(b[8:]))
+		y.Info, y.Other, y.Section = b[12], b[13], int(o.Uint16(b[14:]))
+	}
+	y.Name = cstring(names, uint64(o.Uint32(b)))
+	return y
+}
+
+// maxName bounds one name: many may share one that has no end.
+const maxName = 16 << 10
+
+func cstring(b []byte, at uint64) string {
+	if at >= uint64(len(b)) {
+		return ""
+	}
+	b = b[at:min(uint64(len(b)), at+maxName)]
+	if n := bytes.IndexByte(b, 0); n >= 0 {
+		b = b[:n]
+	}
+	return text(b)
+}
+
+// place sorts the symbols of each section by value; of several at one value, the
+// one that names the range comes first: functions and objects before others,
+// those with a size before those without, then by name.
+func (f *File) place() {
+	f.syms.bySec = map[int][]int32{}
+	for i := range f.syms.syms {
+		y := &f.syms.syms[i]
+		if t := y.Type(); y.Section == 0 || y.Section >= len(f.Sections) || t > 2 || y.Name == "" {
+			continue
+		}
+		f.syms.bySec[y.Section] = append(f.syms.bySec[y.Section], int32(i))
+	}
+	for _, l := range f.syms.bySec {
+		slices.SortFunc(l, func(i, j int32) int {
+			x, y := &f.syms.syms[i], &f.syms.syms[j]
+			return cmp.Or(cmp.Compare(x.Value, y.Value), cmp.Compare(y.Type(), x.Type()), cmp.Compare(y.Size, x.Size),
+				cmp.Compare(x.Name, y.Name), cmp.Compare(i, j))
+		})
+	}
+}
+
+// symbolUnits: the name of a section's symbol is that of the section.
+func (f *File) symbolUnits(dst []Unit, bl *Block) []Unit {
+	if bl.Index != f.SymtabIndex() {
+		return append(dst, Unit{Off: bl.Off, Len: bl.Len, Kind: Bytes, Index: -1})
+	}
+	at, size := bl.Off, f.symSize()
+	for i, y := range f.Symbols() {
+		name := y.Name
+		if y.Type() == 3 && y.Section < len(f.Sections) && name == "" {
+			name = f.Sections[y.Section].Name
+		}
+		dst = append(dst, Unit{at, size, Symbol, int32(i), uint64(y.Type()), name})
+		at += size
+	}
+	return f.rest(dst, bl, at)
+}
+
+// ranges splits a section by the symbols that lie in it.
+func (f *File) ranges(dst []Unit, bl *Block) []Unit {
+	f.readSymbols()
+	at, end := int64(0), bl.Len
+	last := ""
+	gap := func(to int64) {
+		if to > at {
+			dst = append(dst, Unit{Off: bl.Off + at, Len: to - at, Kind: Bytes, Index: -1, Name: last})
+			at = to
+		}
+	}
+	list := f.syms.bySec[bl.Index]
+	for k, i := range list {
+		y := &f.syms.syms[i]
+		if y.Value >= uint64(end) || k > 0 && y.Value == f.syms.syms[list[k-1]].Value {
+			continue
+		}
+		start := int64(y.Value)
+		next := end
+		for _, j := range list[k+1:] {
+			if v := f.syms.syms[j].Value; v > y.Value {
+				next = min(end, int64(min(v, uint64(end))))
+				break
+			}
+		}
+		gap(start)
+		stop := next
+		if y.Size > 0 && y.Size < uint64(next-start) {
+			stop = start + int64(y.Size)
+		}
+		kind := Object
+		if y.Type() == 2 {
+			kind = Function
+		}
+		dst = append(dst, Unit{bl.Off + start, stop - start, kind, i, 0, y.Name})
+		at, last = stop, y.Name
+	}
+	gap(end)
+	return dst
+}
