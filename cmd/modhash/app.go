@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -133,7 +134,7 @@ func helpCall(cmd *cobra.Command) string {
 	if cmd.Name() == "help" || !cmd.HasParent() {
 		return "modhash help"
 	}
-	return "modhash help " + cmd.Name()
+	return "modhash help " + strings.TrimPrefix(cmd.CommandPath(), "modhash ")
 }
 
 // tell reports an error, or each of several that were joined.

@@ -148,7 +148,7 @@ func scriptVerdict(ts *testscript.TestScript, neg bool, args []string) {
 func TestHelpExamples(t *testing.T) {
 	root := (&app{}).root()
 	n := 0
-	for _, c := range root.Commands() {
+	for _, c := range documented(root) {
 		if c.Example == "" {
 			if c.Name() == "generate" || c.Name() == "verify" || c.Name() == "diff" {
 				t.Errorf("%s has no example", c.Name())

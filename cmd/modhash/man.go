@@ -27,10 +27,7 @@ func (a *app) man() *cobra.Command {
 				return err
 			}
 			root := cmd.Root()
-			for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
-				if c.Hidden || c.Name() == "help" {
-					continue
-				}
+			for _, c := range documented(root) {
 				name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
 				err := a.output(cmd.Context(), filepath.Join(args[0], name), func(w io.Writer) error {
 					_, err := io.WriteString(w, manPage(c))
@@ -43,6 +40,17 @@ func (a *app) man() *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// documented are the commands with a page: c, and those below it.
+func documented(c *cobra.Command) []*cobra.Command {
+	out := []*cobra.Command{c}
+	for _, sub := range c.Commands() {
+		if !sub.Hidden && sub.Name() != "help" {
+			out = append(out, documented(sub)...)
+		}
+	}
+	return out
 }
 
 // roffText escapes running text: what roff would take for its own.
@@ -94,8 +102,8 @@ func manPage(c *cobra.Command) string {
 	}
 	p(".SH SEE ALSO")
 	var also []string
-	for _, o := range append([]*cobra.Command{c.Root()}, c.Root().Commands()...) {
-		if o != c && !o.Hidden && o.Name() != "help" {
+	for _, o := range documented(c.Root()) {
+		if o != c {
 			also = append(also, ".BR "+roffText(strings.ReplaceAll(o.CommandPath(), " ", "-"))+" (1)")
 		}
 	}

@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 		}
 		return usageError("--color %s, want auto, always or never", a.color)
 	}
-	root.AddCommand(a.generate(), a.verify(), a.diff(), a.inspect(), a.checkLoad(), a.embed(), a.prove(), a.sign(), a.unsign(), a.detach(), a.attach(), a.lint(), a.kconfig(), a.merkleTree(), a.signFile(), a.version(), a.completion(), a.man())
+	root.AddCommand(a.generate(), a.verify(), a.diff(), a.inspect(), a.checkLoad(), a.embed(), a.prove(), a.sign(), a.unsign(), a.detach(), a.attach(), a.lint(), a.keys(), a.kconfig(), a.merkleTree(), a.signFile(), a.version(), a.completion(), a.man())
 	root.SetHelpCommand(a.help(root))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(a.stdout, helpText(cmd)) })
 	complete(root, "color", "auto", "always", "never")
@@ -79,9 +79,9 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 
 func (a *app) help(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:   "help [VERB]",
+		Use:   "help [VERB [VERB]]",
 		Short: "explain a verb",
-		Args:  cobra.MaximumNArgs(1),
+		Args:  cobra.MaximumNArgs(2),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			for _, c := range root.Commands() {
@@ -93,10 +93,10 @@ func (a *app) help(root *cobra.Command) *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd := root
-			if len(args) == 1 {
-				found, _, err := root.Find(args)
-				if err != nil || found == root {
-					return usageError("no verb %q", args[0])
+			if len(args) > 0 {
+				found, rest, err := root.Find(args)
+				if err != nil || found == root || len(rest) > 0 {
+					return usageError("no verb %q", strings.Join(args, " "))
 				}
 				cmd = found
 			}
@@ -135,7 +135,7 @@ func helpText(cmd *cobra.Command) string {
 
 func usageLine(cmd *cobra.Command) string {
 	if cmd.HasParent() {
-		return "modhash " + cmd.Use
+		return cmd.Parent().CommandPath() + " " + cmd.Use
 	}
 	return "modhash VERB [ARGUMENT]..."
 }

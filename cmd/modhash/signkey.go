@@ -52,10 +52,16 @@ func (f *keyFlags) register(cmd *cobra.Command) {
 	fl.StringVar(&f.hash, "hash", "", "`HASH` of the signatures: "+join(keys.HashNames())+" (default sha512)")
 	fl.StringVar(&f.config, "config", "", "take the hash from CONFIG_MODULE_SIG_HASH in the kernel's .config `FILE`")
 	fl.BoolVar(&f.attrs, "signed-attributes", false, "with ML-DSA, sign two attributes, as OpenSSL 3 does, not the payload")
+	f.registerAccess(cmd)
+	complete(cmd, "hash", keys.HashNames()...)
+}
+
+// registerAccess registers the options of how a key is reached.
+func (f *keyFlags) registerAccess(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	fl.StringVar(&f.pinFile, "pin-file", "", "`FILE` with the PIN of the key")
 	fl.StringVar(&f.pinEnv, "pin-env", pinVariable, "environment variable with the PIN, its `NAME`")
 	fl.StringVar(&f.module, "pkcs11-module", "", "the PKCS #11 module of the token, a shared `LIBRARY` (default: that of the URI or of PKCS11_MODULE_PATH)")
-	complete(cmd, "hash", keys.HashNames()...)
 }
 
 // registerCert adds the flags that need no key.
@@ -117,26 +123,43 @@ func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
 			return nil, withHint(err, "--cert takes an X.509 certificate, PEM or DER")
 		}
 	}
-	k, err := keys.Open(ctx, f.key, cert, &keys.Options{Start: a.startProgram, Processes: n, Private: true, Token: tokenProgram(f.module), PIN: f.pin(a)})
+	k, err := keys.Open(ctx, f.key, cert, f.options(a, n))
+	if err != nil {
+		return nil, f.hint(err)
+	}
+	f.warnPIN(a)
+	return k, nil
+}
+
+// options are how a key is opened. n is how many programs of it may run at once.
+func (f *keyFlags) options(a *app, n int) *keys.Options {
+	return &keys.Options{Start: a.startProgram, Processes: n, Private: true, Token: tokenProgram(f.module), PIN: f.pin(a)}
+}
+
+// hint says what can be done when a key cannot be opened.
+func (f *keyFlags) hint(err error) error {
 	var exposed *keys.ExposedError
 	switch {
 	case errors.As(err, &exposed):
-		return nil, withHint(err, "chmod 600 %s", shellWord(exposed.Path))
+		return withHint(err, "chmod 600 %s", shellWord(exposed.Path))
 	case errors.Is(err, keys.ErrNoCertificate):
-		return nil, withHint(err, "--cert names it")
+		return withHint(err, "--cert names it")
+	case errors.Is(err, keys.ErrNoPublicKey):
+		return withHint(err, "--public-key names a file with it")
 	case errors.Is(err, keys.ErrNoPIN):
-		return nil, withHint(err, "--pin-file names a file with it, %s holds it, or a terminal is asked", f.pinEnv)
+		return withHint(err, "--pin-file names a file with it, %s holds it, or a terminal is asked", f.pinEnv)
 	case errors.Is(err, exec.ErrNotFound) && strings.HasPrefix(f.key, "pkcs11:"):
-		return nil, withHint(err, "%s is a program of its own, because it needs a C library; it belongs beside modhash or on PATH", tokenName)
+		return withHint(err, "%s is a program of its own, because it needs a C library; it belongs beside modhash or on PATH", tokenName)
 	case errors.Is(err, modsig.ErrMismatch):
-		return nil, withHint(err, "--key and --cert must be a pair")
-	case err != nil:
-		return nil, err
+		return withHint(err, "--key and --cert must be a pair")
 	}
+	return err
+}
+
+func (f *keyFlags) warnPIN(a *app) {
 	if strings.HasPrefix(f.key, "pkcs11:") && strings.Contains(f.key, "pin-value=") && !a.quiet {
 		a.warn("the PIN in the URI can be seen by everybody who lists processes; pin-source names a file with it")
 	}
-	return k, nil
 }
 
 // shellWord writes a path as a shell reads it back.

@@ -3,6 +3,7 @@
 package genkey
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -130,18 +131,27 @@ func attribute(p Pair) (Attribute, error) {
 	}
 	a := Attribute{Kind: t.kind, Value: p.Value, Joined: joined}
 	a.OID, _ = ParseOID(t.oid)
-	n := utf8.RuneCountInString(p.Value)
-	switch {
-	case !utf8.ValidString(p.Value):
-		return a, fmt.Errorf("%s is not in UTF-8", kind)
-	case n < max(1, t.min):
-		return a, fmt.Errorf("%s has %d characters, want %d or more", kind, n, max(1, t.min))
-	case t.max > 0 && n > t.max:
-		return a, fmt.Errorf("%s has %d characters, want %d at most", kind, n, t.max)
-	case !t.kind.takes(p.Value):
-		return a, fmt.Errorf("%s has a character that is not allowed in it", kind)
+	if err := a.Check(); err != nil {
+		return a, fmt.Errorf("%s: %w", kind, err)
 	}
 	return a, nil
+}
+
+// Check says whether the value is one that the attribute can have.
+func (a *Attribute) Check() error {
+	t := attributeType(a.OID)
+	n := utf8.RuneCountInString(a.Value)
+	switch {
+	case !utf8.ValidString(a.Value):
+		return errors.New("it is not in UTF-8")
+	case n < max(1, t.min):
+		return fmt.Errorf("it has %d characters, want %d or more", n, max(1, t.min))
+	case t.max > 0 && n > t.max:
+		return fmt.Errorf("it has %d characters, want %d at most", n, t.max)
+	case !a.Kind.takes(a.Value):
+		return errors.New("it has a character that is not allowed in it")
+	}
+	return nil
 }
 
 func (k StringKind) takes(s string) bool {

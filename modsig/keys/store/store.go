@@ -31,6 +31,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -144,27 +145,41 @@ func (s *Store) Prepare(at time.Time, m *Material) (p *Pending, err error) {
 			err = errors.Join(err, os.RemoveAll(tmp))
 		}
 	}()
-	if err := m.write(tmp); err != nil {
+	if err := m.Write(tmp); err != nil {
 		return nil, err
 	}
-	base := at.UTC().Format("20060102-150405")
-	for i := 1; ; i++ {
-		name := base
-		if i > 1 {
-			name = fmt.Sprintf("%s-%d", base, i)
-		}
-		_, err := os.Lstat(filepath.Join(s.dir, name))
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		if err := os.Rename(tmp, filepath.Join(s.dir, name)); err != nil {
-			return nil, err
-		}
-		return &Pending{s: s, Name: name}, syncDir(s.dir)
+	name, err := s.freeName(at)
+	if err != nil {
+		return nil, err
 	}
+	if err := os.Rename(tmp, filepath.Join(s.dir, name)); err != nil {
+		return nil, err
+	}
+	return &Pending{s: s, Name: name}, syncDir(s.dir)
+}
+
+// freeName is the name of a folder that sorts behind all others of the same second.
+func (s *Store) freeName(at time.Time) (string, error) {
+	names, err := folders(s.dir)
+	if err != nil {
+		return "", err
+	}
+	base := at.UTC().Format("20060102-150405")
+	n := 0
+	for _, name := range names {
+		rest, ok := strings.CutPrefix(name, base)
+		switch number, err := strconv.Atoi(strings.TrimPrefix(rest, "-")); {
+		case !ok:
+		case rest == "":
+			n = max(n, 1)
+		case err == nil && number < 1<<30:
+			n = max(n, number)
+		}
+	}
+	if n == 0 {
+		return base, nil
+	}
+	return fmt.Sprintf("%s-%d", base, n+1), nil
 }
 
 // replaceable refuses what is called as the link is, and is none.
@@ -180,9 +195,18 @@ func (s *Store) replaceable() error {
 	return err
 }
 
-// write writes the files of a folder. Whoever may read the folder reads the
-// certificate; the keys are the owner's from the first byte on.
-func (m *Material) write(dir string) error {
+// Write writes the files of a folder, all or none. One that is there already is an
+// error that wraps [fs.ErrExist]. Whoever may read the folder reads the certificate;
+// the keys are the owner's from the first byte on.
+func (m *Material) Write(dir string) (err error) {
+	var written []string
+	defer func() {
+		for _, path := range written {
+			if err != nil {
+				err = errors.Join(err, os.Remove(path))
+			}
+		}
+	}()
 	for _, f := range []struct {
 		name string
 		perm fs.FileMode
@@ -192,9 +216,11 @@ func (m *Material) write(dir string) error {
 		{CertificateDER, 0o666, m.Certificate}, {CertificatePEM, 0o666, m.PEM},
 		{HashFile, 0o666, []byte(m.Hash + "\n")}, {TypeFile, 0o666, []byte(m.Type + "\n")},
 	} {
-		if err := writeFile(filepath.Join(dir, f.name), f.perm, f.data); err != nil {
+		path := filepath.Join(dir, f.name)
+		if err := writeFile(path, f.perm, f.data); err != nil {
 			return err
 		}
+		written = append(written, path)
 	}
 	return syncDir(dir)
 }
@@ -208,7 +234,13 @@ func writeFile(path string, perm fs.FileMode, data []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // syncDir makes what happened to the names in a folder durable. That a file system

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/modhash/modhash/kbuild/report"
+	"github.com/modhash/modhash/modsig/certlist"
+	"github.com/modhash/modhash/modsig/keys"
+	"github.com/modhash/modhash/modsig/keys/selfsigned"
+	"github.com/modhash/modhash/modsig/keys/store"
+)
+
+const keysRotateLong = `Keeps a key that is replaced now and then in FOLDER: each key in a folder of its own,
+named by the time, and the link "current" to one of them. The folders are those of
+"keys new". A new key is made
+
+  if there is none yet
+  if the current one is older than --period, by its certificate: never (the default),
+  always, or a number of s, min, h, d, w, mo or y, such as 6mo
+  if it is of another type than --type, or than all configurations say
+  if it signs with another hash than --hash, or than all configurations say
+
+A key that is replaced by itself makes a build irreproducible, because its certificate
+is a source of the build; that is why the default is never.
+
+--config names configurations, or quoted patterns, that share the key. They come to
+trust it by FOLDER/current/signing_crt.pem, a path from the top of the tree that stays
+when the key is replaced. If a configuration names other certificates, they are kept,
+in --bundle, and those of former keys of FOLDER are dropped from there. A new key
+becomes the current one together with these edits: if one of them fails, or the disk
+is full, the old one stays. Two runs at a time wait for one another.
+
+` + certHelp
+
+const keysRotateExample = `$ modhash keys rotate --config sample/tree/.config --not-before 2026-01-01 sample/tree/certs-local | cut -c 1-20
+rotated: sample/tree
+1 change in 1 of 1 f
+sample/tree/.config:
+$ modhash keys rotate --config sample/tree/.config sample/tree/certs-local | cut -c 1-20
+kept: sample/tree/ce
+nothing to change in`
+
+type keysRotateFlags struct {
+	cert    certFlags
+	period  string
+	keep    int
+	configs []string
+	kconfig kconfigFlags
+}
+
+func (a *app) keysRotate() *cobra.Command {
+	f := &keysRotateFlags{}
+	cmd := &cobra.Command{
+		Use:         "rotate [OPTION]... FOLDER",
+		Short:       "replace a key when it is due, and have configurations trust it",
+		Long:        keysRotateLong,
+		Example:     keysRotateExample,
+		Annotations: map[string]string{exitAnnotation: "0 it was done, or there was nothing to do\n1 it was refused, and nothing was changed\n2 wrong usage, or something could not be read or written; the old key is the current one"},
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.runKeysRotate(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.period, "period", "never", "replace a key that is older than `PERIOD`: never, always, or such as 7d or 6mo")
+	fl.StringArrayVar(&f.configs, "config", nil, "the .config `FILE` or quoted pattern of a kernel that trusts the key (repeatable)")
+	fl.IntVar(&f.keep, "keep", 0, "remove the oldest keys and keep `N` (default: all)")
+	registerCertificateFile(cmd, &f.kconfig, "certs/trusted-keys.pem")
+	f.cert.registerKind(cmd, "that of the configurations, or of the current key, or p384")
+	f.cert.register(cmd)
+	return cmd
+}
+
+// registerCertificateFile registers the options of the verbs that edit an option
+// which names a file of certificates.
+func registerCertificateFile(cmd *cobra.Command, f *kconfigFlags, bundle string) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.bundle, "bundle", bundle, "the `FILE` in the tree for certificates that have to be put together")
+	fl.StringVar(&f.source, "source", "", "the kernel's source tree is in the folder `DIR`")
+	if err := cmd.MarkFlagDirname("source"); err != nil {
+		panic(err) // the flag was registered just now
+	}
+}
+
+// rotation is one run.
+type rotation struct {
+	flags   *keysRotateFlags
+	dir     string
+	now     time.Time
+	fixed   bool
+	store   *store.Store
+	current *store.Entry
+	run     *kconfigRun // nil: no configurations
+}
+
+// lockWait is how long another run is waited for.
+const lockWait = time.Minute
+
+func (a *app) runKeysRotate(ctx context.Context, f *keysRotateFlags, args []string) (err error) {
+	period, err := f.validate(args)
+	if err != nil {
+		return err
+	}
+	r := &rotation{flags: f, dir: filepath.Clean(args[0])}
+	if r.now, r.fixed, err = buildTime(); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	if r.store, err = store.Open(wait, r.dir); err != nil {
+		if errors.Is(err, store.ErrBusy) && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, r.store.Close()) }()
+	if err := r.readCurrent(); err != nil {
+		return err
+	}
+	if r.run, err = a.sharedConfigs(ctx, &f.kconfig, f.configs); err != nil {
+		return err
+	}
+	kind, hash, err := r.wanted()
+	if err != nil {
+		return err
+	}
+	reason := r.reason(kind, hash, period)
+	if reason == "" {
+		return a.keep(ctx, r)
+	}
+	return a.rotate(ctx, r, kind, hash, reason)
+}
+
+func (f *keysRotateFlags) validate(args []string) (store.Period, error) {
+	if len(args) != 1 {
+		return store.Period{}, usageError("want one folder for the keys")
+	}
+	if f.keep < 0 {
+		return store.Period{}, usageError("--keep %d", f.keep)
+	}
+	if f.cert.kind != "" && !slices.Contains(selfsigned.KeyTypes(), f.cert.kind) {
+		return store.Period{}, usageError("--type %s, want %s", f.cert.kind, strings.Join(selfsigned.KeyTypes(), ", "))
+	}
+	period, err := store.ParsePeriod(f.period)
+	if err != nil {
+		return period, &usage{err}
+	}
+	return period, nil
+}
+
+// readCurrent reads the current key, which must be as it should be: who replaced a
+// damaged one by itself would replace one that is only not mounted.
+func (r *rotation) readCurrent() (err error) {
+	r.current, err = store.CurrentKey(r.dir)
+	switch {
+	case errors.Is(err, store.ErrDangling):
+		return withHint(err, "remove the link, if a new key is to be made: rm %s", filepath.Join(r.dir, store.Current))
+	case err != nil:
+		return err
+	case r.current == nil:
+		return nil
+	case r.current.Fault != nil:
+		return fmt.Errorf("the current key: %w", r.current.Fault)
+	}
+	return refuseExposed(r.current.Exposed, r.current.Mode)
+}
+
+// sharedConfigs reads the configurations that an option of a verb names.
+func (a *app) sharedConfigs(ctx context.Context, f *kconfigFlags, patterns []string) (*kconfigRun, error) {
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	if slices.Contains(patterns, "-") {
+		return nil, usageError("standard input cannot be edited")
+	}
+	r := &kconfigRun{flags: f, bundles: map[string]*bundle{}, unknown: map[string][]string{}}
+	return r, a.readConfigs(ctx, r, patterns)
+}
+
+// wanted says which type and hash the key is to have: by the options, else by the
+// configurations, else as the current one. "" is any.
+func (r *rotation) wanted() (kind, hash string, err error) {
+	var kinds, hashes []string
+	for _, c := range r.configs() {
+		for _, m := range choices[1] {
+			if c.is(m.symbol) && !slices.Contains(kinds, m.word) {
+				kinds = append(kinds, m.word)
+			}
+		}
+		if v, ok := c.now.Get("MODULE_SIG_HASH"); ok && v.Text() != "" && !slices.Contains(hashes, v.Text()) {
+			hashes = append(hashes, v.Text())
+		}
+	}
+	kind, hash = r.flags.cert.kind, r.flags.cert.hash
+	if hash != "" {
+		h, _ := keys.ParseHash(hash)
+		hash = cmpOr(keys.HashName(h), hash) // what is none is refused later
+	}
+	switch {
+	case kind == "" && len(kinds) > 1:
+		return "", "", withHint(finding("the configurations want keys of different types: %s", strings.Join(kinds, ", ")), "--type says which")
+	case hash == "" && len(hashes) > 1:
+		return "", "", withHint(finding("the configurations want different hashes: %s", strings.Join(hashes, ", ")), "--hash says which")
+	}
+	if kind == "" && len(kinds) == 1 {
+		kind = r.kindOfConfig(kinds[0])
+	}
+	if hash == "" && len(hashes) == 1 {
+		hash = hashes[0]
+	}
+	return kind, hash, nil
+}
+
+func (r *rotation) configs() []*kconfigFile {
+	if r.run == nil {
+		return nil
+	}
+	return r.run.files
+}
+
+// kindOfConfig makes a type of key of the word in a configuration. Any of the curves
+// is ecdsa, so that the current key keeps its own.
+func (r *rotation) kindOfConfig(word string) string {
+	if word != "ecdsa" {
+		return strings.ReplaceAll(word, "-", "")
+	}
+	if r.current != nil {
+		if have := kindOf(&r.current.Certificate); strings.HasPrefix(have, "p") {
+			return have
+		}
+	}
+	return "p384"
+}
+
+// reason says why a new key is to be made, "" if none is.
+func (r *rotation) reason(kind, hash string, period store.Period) string {
+	if r.current == nil {
+		return "there was none"
+	}
+	c := &r.current.Certificate
+	have := kindOf(c)
+	switch {
+	case kind != "" && kind != have:
+		return fmt.Sprintf("the current one is of type %s", cmpOr(have, c.KeyAlgorithm))
+	case hash != "" && hash != r.current.Hash:
+		return fmt.Sprintf("the current one signs with %s", cmpOr(r.current.Hash, "an unknown hash"))
+	case r.flags.period == "always":
+		return "asked for"
+	case period.Over(c.NotBefore, r.now):
+		return fmt.Sprintf("the current one is of %s", c.NotBefore.UTC().Format(time.DateOnly))
+	}
+	return ""
+}
+
+// keep has the configurations trust the key that stays.
+func (a *app) keep(ctx context.Context, r *rotation) error {
+	if err := r.trust(r.current.Certificate.Raw); err != nil {
+		return err
+	}
+	changed, err := a.applyConfigs(ctx, r.run, func() error { return nil })
+	if err != nil {
+		return err
+	}
+	return a.finishRotation(r, "kept: %s is the current key: %s", r.current.Name, &r.current.Certificate, changed)
+}
+
+// rotate makes a key and has it become the current one.
+func (a *app) rotate(ctx context.Context, r *rotation, kind, hash, reason string) (err error) {
+	cert := r.flags.cert
+	if cert.hash = hash; hash == "" && r.current != nil {
+		cert.hash = r.current.Hash
+	}
+	if kind == "" && r.current != nil {
+		kind = kindOf(&r.current.Certificate)
+	}
+	plan, err := cert.plan(r.now, r.fixed)
+	if err != nil {
+		return err
+	}
+	m, err := plan.make(ctx, cmpOr(kind, "p384"))
+	if err != nil {
+		return err
+	}
+	if err := r.trust(m.der); err != nil {
+		return err
+	}
+	p, err := r.store.Prepare(r.now, m.material(plan.template.Hash))
+	if err != nil {
+		return fmt.Errorf("%w; the old key is the current one", err)
+	}
+	defer func() { err = errors.Join(err, p.Abort()) }()
+	changed, err := a.applyConfigs(ctx, r.run, p.Commit)
+	if err != nil {
+		return err
+	}
+	return a.finishRotation(r, "rotated: %s is the current key, because "+strings.ReplaceAll(reason, "%", "%%")+": %s", p.Name, &m.info, changed)
+}
+
+// trust edits the configurations in memory. Certificates of other keys of the
+// folder are not to be trusted any more.
+func (r *rotation) trust(der []byte) error {
+	if r.run == nil {
+		return nil
+	}
+	entries, err := store.List(r.dir)
+	if err != nil {
+		return err
+	}
+	former := func(x []byte) bool {
+		return !bytes.Equal(x, der) && slices.ContainsFunc(entries, func(e store.Entry) bool { return bytes.Equal(e.Certificate.Raw, x) })
+	}
+	for _, c := range r.run.files {
+		name, err := c.inTree(filepath.Join(r.dir, store.Current)) // the folder's path, and not that of what the link leads to
+		if err == nil {
+			name = path.Join(name, store.CertificatePEM)
+			err = r.run.addCertificates(c, r.flags.kconfig.trusted(), name, [][]byte{der}, former)
+		}
+		if err != nil {
+			return inFile(c, err)
+		}
+	}
+	return nil
+}
+
+// applyConfigs writes what was edited, and does last when all is on the disk.
+func (a *app) applyConfigs(ctx context.Context, r *kconfigRun, last func() error) ([]*kconfigFile, error) {
+	if r == nil {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return nil, last()
+	}
+	if err := a.refuseEdits(ctx, r); err != nil {
+		return nil, err
+	}
+	changed, err := r.changed()
+	if err != nil {
+		return nil, err
+	}
+	return changed, r.write(ctx, changed, last)
+}
+
+func (a *app) finishRotation(r *rotation, format, name string, c *certlist.Certificate, changed []*kconfigFile) error {
+	removed, err := []string(nil), error(nil)
+	if r.flags.keep > 0 {
+		removed, err = r.store.Prune(r.flags.keep)
+	}
+	text := fmt.Sprintf(format, filepath.Join(r.dir, name), describe(c))
+	if err := a.say("%s", report.Safe(text)); err != nil {
+		return err
+	}
+	if r.run != nil {
+		a.printChanges(r.run, changed)
+	}
+	for _, name := range removed {
+		if err := a.say("removed: %s", report.Safe(filepath.Join(r.dir, name))); err != nil {
+			return err
+		}
+	}
+	return err
+}
