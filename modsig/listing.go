@@ -105,6 +105,29 @@ func (l *Listing) Denied() []string { return l.denied }
 // Len is the number of keys, without those of the blacklist.
 func (l *Listing) Len() int { return len(l.keys) }
 
+// Lists reports whether a key with the id of k, or with its serial number if it has no
+// id, is among the listed ones.
+func (l *Listing) Lists(k *Key) bool {
+	return slices.ContainsFunc(l.keys, func(id []byte) bool { return names(id, k) })
+}
+
+// Denies reports whether the blacklist names the certificate of k.
+func (l *Listing) Denies(k *Key) bool {
+	sum := k.TBSDigest()
+	return slices.ContainsFunc(l.denied, func(d string) bool {
+		first, _, _ := strings.Cut(d, " ")
+		return first == "tbs:"+hex.EncodeToString(sum[:])
+	})
+}
+
+// names reports whether an id in a listing is that of k.
+func names(id []byte, k *Key) bool {
+	if k.KeyID != nil {
+		return bytes.Equal(k.KeyID, id)
+	}
+	return bytes.Equal(k.Serial.Bytes(), bytes.TrimLeft(id, "\x00"))
+}
+
 // MayKnow reports whether the key of a signer can be among the listed ones that are
 // not known: by its key id. A signature that names an issuer and a serial number
 // tells no key id, and a listing neither, so that any other key may be the signer's.
@@ -113,8 +136,6 @@ func (l *Listing) MayKnow(s *Signer, known []*Key) bool {
 		if s.KeyID != nil {
 			return bytes.Equal(id, s.KeyID)
 		}
-		return !slices.ContainsFunc(known, func(k *Key) bool {
-			return bytes.Equal(k.KeyID, id) || k.KeyID == nil && bytes.Equal(k.Serial.Bytes(), bytes.TrimLeft(id, "\x00"))
-		})
+		return !slices.ContainsFunc(known, func(k *Key) bool { return names(id, k) })
 	})
 }

@@ -60,12 +60,13 @@ const checkLoadExit = `0 every module is authenticated and loads in every mode a
 2 an answer is unknown, wrong usage, or something could not be read`
 
 type checkLoadFlags struct {
-	modes, keyrings, symvers  []string
-	config, systemMap, kernel string
-	format, call, tmpdir      string
-	flags                     []string
-	all, alone                bool
-	maxImage, maxModule       int64
+	modes, keyrings, symvers []string
+	config, kernel           string
+	format, call             string
+	flags                    []string
+	all, alone               bool
+	maxModule                int64
+	image                    imageFlags
 }
 
 var loadFlags = map[string]load.Flags{
@@ -95,15 +96,13 @@ func (a *app) checkLoad() *cobra.Command {
 	fl.StringVar(&f.config, "config", "", "the kernel's .config `FILE`")
 	fl.StringSliceVar(&f.keyrings, "keyring", nil, "`FILES` or folders of certificates that the system trusts besides the built-in ones, or a copy of /proc/keys")
 	fl.StringSliceVar(&f.symvers, "symvers", nil, "Module.symvers `FILES` of the kernel, and of other modules")
-	fl.StringVar(&f.systemMap, "system-map", "", "System.map `FILE` of the kernel, for images without symbols")
 	fl.StringVar(&f.kernel, "kernel", "", "`RULES` of the kernel: mainline or hashes (default: hashes if it has a hashset)")
 	fl.StringVar(&f.call, "call", "", "hand modules over with `CALL` as they are: finit_module or init_module (default: as modprobe does)")
 	fl.StringSliceVar(&f.flags, "flags", nil, "`FLAGS` of finit_module: ignore-modversions, ignore-vermagic (both as modprobe --force), compressed")
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.alone, "alone", false, "judge each module as if no other had been loaded before")
 	fl.BoolVar(&f.all, "all", false, "show the steps of every module in the text")
-	fl.StringVar(&f.tmpdir, "tmpdir", "", "`FOLDER` for what is decompressed (default: that of the system)")
-	fl.Int64Var(&f.maxImage, "max-image", image.DefaultLimit/mib, "refuse an image that decompresses to more than `MIB` MiB")
+	f.image.register(cmd)
 	fl.Int64Var(&f.maxModule, "max-module", 2048, "refuse a module that decompresses to more than `MIB` MiB")
 	complete(cmd, "mode", modeNames()...)
 	complete(cmd, "kernel", "mainline", "hashes")
@@ -142,12 +141,10 @@ func (f *checkLoadFlags) request() (req load.Request, modes []load.Mode, err err
 		return req, nil, usageError("--flags compressed goes with --call finit_module")
 	case f.kernel != "" && f.kernel != string(load.Mainline) && f.kernel != string(load.Hashes):
 		return req, nil, usageError("--kernel %s, want mainline or hashes", f.kernel)
-	case f.maxImage <= 0 || f.maxImage > 1<<20:
-		return req, nil, usageError("--max-image %d", f.maxImage)
 	case f.maxModule <= 0 || f.maxModule > 1<<30:
 		return req, nil, usageError("--max-module %d", f.maxModule)
 	}
-	return req, modes, checkFormat(f.format)
+	return req, modes, errors.Join(f.image.check(), checkFormat(f.format))
 }
 
 func (a *app) runCheckLoad(ctx context.Context, f *checkLoadFlags, args []string) error {
@@ -166,7 +163,7 @@ func (a *app) runCheckLoad(ctx context.Context, f *checkLoadFlags, args []string
 	if err != nil {
 		return err
 	}
-	c := load.NewChecker(k, load.Options{Modes: modes, MaxSize: f.maxModule * mib, TempDir: f.tmpdir})
+	c := load.NewChecker(k, load.Options{Modes: modes, MaxSize: f.maxModule * mib, TempDir: f.image.tmpdir})
 	defer c.Close() // what was decompressed
 	l := &report.Loading{Image: args[0], Kernel: k, Modes: modes}
 	for _, path := range files {
@@ -257,36 +254,13 @@ func (f *checkLoadFlags) openLoadKernel(ctx context.Context, path string) (*load
 	if err := f.readSources(&s); err != nil {
 		return nil, err
 	}
-	opt := image.Options{Limit: f.maxImage * mib, TmpDir: f.tmpdir}
-	if f.systemMap != "" {
-		m, err := os.Open(f.systemMap)
-		if err != nil {
-			return nil, err
-		}
-		defer m.Close() // read only
-		opt.SystemMap = m
-	}
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close() // read only
-	st, err := in.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, fmt.Errorf("image %s: not a regular file", path)
-	}
-	s.Image, err = image.Open(ctx, in, st.Size(), &opt)
-	if errors.Is(err, image.ErrTooLarge) {
-		err = withHint(err, "--max-image raises the limit, if the file is to be trusted")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("image %s: %w", path, err)
-	}
-	defer s.Image.Close() // what it was decoded into; the kernel is told all by then
-	return load.NewKernel(s)
+	var k *load.Kernel
+	err := f.image.with(ctx, path, func(img *image.Image) (err error) {
+		s.Image = img
+		k, err = load.NewKernel(s) // which needs the image no more
+		return err
+	})
+	return k, err
 }
 
 // readSources reads the files that tell what an image does not.

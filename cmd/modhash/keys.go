@@ -48,7 +48,7 @@ func (a *app) keys() *cobra.Command {
 			return usageError("a verb is missing")
 		},
 	}
-	cmd.AddCommand(a.keysNew(), a.keysGenkey(), a.keysRotate())
+	cmd.AddCommand(a.keysNew(), a.keysGenkey(), a.keysRotate(), a.keysRevoke(), a.keysShow(), a.keysCheck(), a.keysExtract(), a.keysSplit(), a.keysExport(), a.keysInstall())
 	return cmd
 }
 

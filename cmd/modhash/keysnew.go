@@ -40,7 +40,7 @@ certificates of less than 260 bytes.
 
 const keysNewExample = `$ chmod 600 sample/keys/a.pem
 $ modhash keys new --key sample/keys/a.pem --hash sha256 --not-before 2026-01-01 --cn "Example" cert.pem
-made cert.pem: Example, serial 7e9e, key id 7, 2026-01-01 to 2125-12-08, RSA-2048
+made cert.pem: Example, serial 570e012aa9e15d1387aa15ab73f59c465bf17449, key id e376dc914e3bc3f41a755d50a9e596bc4ee7e2ef, 2026-01-01 to 2125-12-08, RSA-2048
 $ SOURCE_DATE_EPOCH=1767225600 modhash keys new --key sample/keys/a.pem --hash sha256 --cn "Example" again.pem | cut -c 1-15
 made again.pem:
 $ cmp cert.pem again.pem`

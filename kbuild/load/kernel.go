@@ -181,30 +181,39 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 // the image that is not in its list it is not known either whether the kernel trusts
 // it, refuses it or has it for something else.
 func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, more [][]byte) {
-	most, least := modsig.KernelOf(k.Release), modsig.KernelOf(k.Release)
-	differ := true
-	least.Has = func(string) bool { return false }
-	if cfg != nil {
-		waive, _ := cfg.Get("PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA")
-		most.WaivesAttributes, least.WaivesAttributes = waive == kconfig.Yes, waive == kconfig.Yes
-		most.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v.On() }
-		least.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v == kconfig.Yes }
-		differ = false
-		for _, symbol := range algorithmSymbols {
-			v, _ := cfg.Get(symbol)
-			differ = differ || v == kconfig.Mod
-		}
-	}
+	kinds := KernelKinds(k.Release, cfg)
 	stray := []strays{ignored}
 	if l := img.Trusted; l != nil && slices.ContainsFunc(l.Certificates, func(c certlist.Certificate) bool { return !l.Listed(&c) }) {
 		stray = []strays{ignored, trusted, revoked}
 	}
 	for _, s := range stray {
-		k.Keyrings = append(k.Keyrings, k.keyring(most, img, more, s))
-		if differ {
-			k.Keyrings = append(k.Keyrings, k.keyring(least, img, more, s))
+		for _, kind := range kinds {
+			k.Keyrings = append(k.Keyrings, k.keyring(*kind, img, more, s))
 		}
 	}
+}
+
+// KernelKinds returns the kinds of kernel that one of a release and a configuration
+// can be: with all algorithms that it may have, and if these are not all certain to
+// be there when a module is loaded, with those that are. cfg may be nil, and a release
+// that is not understood is the newest one.
+func KernelKinds(release string, cfg *kconfig.File) []*modsig.Kernel {
+	mostKind, leastKind := modsig.KernelOf(release), modsig.KernelOf(release)
+	most, least := &mostKind, &leastKind
+	if cfg == nil {
+		least.Has = func(string) bool { return false }
+		return []*modsig.Kernel{most, least}
+	}
+	waive, _ := cfg.Get("PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA")
+	most.WaivesAttributes, least.WaivesAttributes = waive == kconfig.Yes, waive == kconfig.Yes
+	most.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v.On() }
+	least.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v == kconfig.Yes }
+	for _, symbol := range algorithmSymbols {
+		if v, _ := cfg.Get(symbol); v == kconfig.Mod {
+			return []*modsig.Kernel{most, least}
+		}
+	}
+	return []*modsig.Kernel{most}
 }
 
 // strays is what becomes of certificates that are in an image but not in its list.
