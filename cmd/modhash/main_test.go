@@ -40,7 +40,11 @@ func copySamples(work, from string) error {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		return err
 	}
-	return errors.Join(os.Chmod(filepath.Join(to, "keys/a.pem"), 0o600), os.Chmod(filepath.Join(to, "keys/b.pem"), 0o600))
+	var errs []error
+	for _, name := range []string{"a.pem", "b.pem", "alice.key", "bob.key", "carol.key"} {
+		errs = append(errs, os.Chmod(filepath.Join(to, "keys", name), 0o600))
+	}
+	return errors.Join(errs...)
 }
 
 // TestScripts runs testdata/scripts: one script a topic. Each finds the sample

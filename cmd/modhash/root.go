@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 		}
 		return usageError("--color %s, want auto, always or never", a.color)
 	}
-	root.AddCommand(a.generate(), a.verify(), a.diff(), a.inspect(), a.checkLoad(), a.embed(), a.prove(), a.sign(), a.unsign(), a.detach(), a.attach(), a.lint(), a.keys(), a.kconfig(), a.merkleTree(), a.signFile(), a.version(), a.completion(), a.man())
+	root.AddCommand(a.generate(), a.verify(), a.diff(), a.inspect(), a.checkLoad(), a.embed(), a.prove(), a.sign(), a.unsign(), a.detach(), a.attach(), a.attest(), a.consensus(), a.lint(), a.keys(), a.kconfig(), a.merkleTree(), a.signFile(), a.version(), a.completion(), a.man())
 	root.SetHelpCommand(a.help(root))
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(a.stdout, helpText(cmd)) })
 	complete(root, "color", "auto", "always", "never")

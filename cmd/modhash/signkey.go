@@ -113,15 +113,9 @@ func configHash(path string) (string, error) {
 
 // open opens the key. n is how many programs of it may run at once.
 func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
-	if f.key == "" {
-		return nil, usageError("no --key given")
-	}
-	var cert []byte
-	if f.cert != "" {
-		var err error
-		if cert, err = keys.ReadCertificate(f.cert); err != nil {
-			return nil, withHint(err, "--cert takes an X.509 certificate, PEM or DER")
-		}
+	cert, err := f.certificate()
+	if err != nil {
+		return nil, err
 	}
 	k, err := keys.Open(ctx, f.key, cert, f.options(a, n))
 	if err != nil {
@@ -129,6 +123,21 @@ func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
 	}
 	f.warnPIN(a)
 	return k, nil
+}
+
+// certificate reads the one that --cert names; nil if it names none.
+func (f *keyFlags) certificate() ([]byte, error) {
+	switch {
+	case f.key == "":
+		return nil, usageError("no --key given")
+	case f.cert == "":
+		return nil, nil
+	}
+	cert, err := keys.ReadCertificate(f.cert)
+	if err != nil {
+		return nil, withHint(err, "--cert takes an X.509 certificate, PEM or DER")
+	}
+	return cert, nil
 }
 
 // options are how a key is opened. n is how many programs of it may run at once.
@@ -145,7 +154,7 @@ func (f *keyFlags) hint(err error) error {
 	case errors.Is(err, keys.ErrNoCertificate):
 		return withHint(err, "--cert names it")
 	case errors.Is(err, keys.ErrNoPublicKey):
-		return withHint(err, "--public-key names a file with it")
+		return withHint(err, "--public-key, or where a certificate is enough --cert, names a file with it")
 	case errors.Is(err, keys.ErrNoPIN):
 		return withHint(err, "--pin-file names a file with it, %s holds it, or a terminal is asked", f.pinEnv)
 	case errors.Is(err, exec.ErrNotFound) && strings.HasPrefix(f.key, "pkcs11:"):

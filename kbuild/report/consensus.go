@@ -100,14 +100,25 @@ func manifestsWithEnough(r *attest.Result) (n int) {
 	return n
 }
 
-// coveredWords says what a manifest says of the kernel image.
+// NotCovered is what every verdict says by a manifest that leaves the kernel
+// image out.
+const NotCovered = "kernel image NOT verified"
+
+// Covered says what a manifest covers of the kernel image.
+func Covered(m *hashset.Manifest) string { return coverage(m.Image.State) }
+
 func coveredWords(h *attest.Header) string {
-	switch {
-	case h == nil:
+	if h == nil {
 		return "the manifest was not given, so whether it covers the kernel image is not known"
-	case h.Image.State == hashset.ImageNotCovered:
-		return "kernel image NOT verified"
-	case h.Image.State == hashset.ImageNone:
+	}
+	return coverage(h.Image.State)
+}
+
+func coverage(s hashset.ImageState) string {
+	switch s {
+	case hashset.ImageNotCovered:
+		return NotCovered
+	case hashset.ImageNone:
 		return "the build has no kernel image"
 	}
 	return "kernel image included"

@@ -16,3 +16,13 @@ var (
 	//go:embed throwaway-b.crt
 	BCert []byte
 )
+
+// Ed25519 keys of three who rebuild packages, PEM.
+var (
+	//go:embed throwaway-alice.key
+	AliceKey []byte
+	//go:embed throwaway-bob.key
+	BobKey []byte
+	//go:embed throwaway-carol.key
+	CarolKey []byte
+)

@@ -106,6 +106,7 @@ func pairs() map[string][]byte {
 	return map[string][]byte{
 		"a.pem": slices.Concat(keys.AKey, keys.ACert), "a.crt": keys.ACert,
 		"b.pem": slices.Concat(keys.BKey, keys.BCert), "b.crt": keys.BCert,
+		"alice.key": keys.AliceKey, "bob.key": keys.BobKey, "carol.key": keys.CarolKey,
 	}
 }
 
@@ -169,7 +170,7 @@ func writeAll(dir string, files map[string][]byte) error {
 			return err
 		}
 		mode := os.FileMode(0o644)
-		if strings.HasSuffix(name, ".pem") { // a private key is its owner's alone
+		if strings.HasSuffix(name, ".pem") || strings.HasSuffix(name, ".key") { // a private key is its owner's alone
 			mode = 0o600
 		}
 		if err := os.WriteFile(path, data, mode); err != nil {

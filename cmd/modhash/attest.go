@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/hashset/attest"
+	"github.com/modhash/modhash/kbuild/outfile"
+	"github.com/modhash/modhash/kbuild/report"
+	"github.com/modhash/modhash/modsig/keys"
+)
+
+const attestLong = `States with a signature what a rebuild gave: a link, as rebuilderd makes them and
+repro-threshold and "modhash consensus" count them.
+
+ORIGINAL is what was published, a manifest or a build; REBUILT is the build made
+again from its source. Packages of one build are joined with commas. The manifests
+of both are computed anew from the modules, never taken from a report, and only if
+they are equal, byte for byte, a link is signed. They must not be the same file.
+Without ORIGINAL the manifest of REBUILT is stated as it is, for others to count.
+
+The link is about the manifest's published name, NAME-VERSION-ARCH.modhash of the
+--subject. Its materials are the files that were built from (--input: a .buildinfo,
+.dsc or PKGBUILD), and ORIGINAL if that is a package. With --package the link is
+about ORIGINAL itself, a package that REBUILT must equal bit for bit.
+
+Forms: link is an in-toto Link as rebuilderd has it, signed with Ed25519. It has no
+place for version, architecture and time. dsse is DSSE with an in-toto Statement,
+which has; ECDSA keys can sign it too. The time is that of --time or of
+SOURCE_DATE_EPOCH, else there is none.
+
+With --disagreement a result that differs is stated too, as DSSE with the predicate
+` + attest.DisagreementType + `; the exit code stays 1.
+
+KEY is as for "modhash sign", or the key file of a rebuilderd worker
+(rebuilder.v2.key) or daemon (rebuilderd.sign.key). Of a key of exec: or pkcs11: the public
+half is asked for, unless --cert tells it. --public-key writes that as rebuilderd
+publishes it, for those who are to trust it.`
+
+const attestExample = `$ modhash generate sample/a -o linux-6.12-1-amd64.modhash
+$ echo "Source: linux" >linux.buildinfo
+$ modhash attest --key sample/keys/alice.key --subject linux=6.12-1/amd64 --input linux.buildinfo -o alice.link linux-6.12-1-amd64.modhash sample/b | head -1
+stated: linux-6.12-1-amd64.modhash is as published; kernel image included`
+
+type attestFlags struct {
+	build    buildFlags
+	key      keyFlags
+	subject  string
+	inputs   []string
+	pack     bool
+	form     string
+	output   string
+	manifest string
+	public   string
+	disagree string
+	scheme   string
+	accept   []string
+	time     string
+}
+
+func (a *app) attest() *cobra.Command {
+	f := &attestFlags{}
+	cmd := &cobra.Command{
+		Use:         "attest [OPTION]... --key KEY --subject NAME=VERSION/ARCH [ORIGINAL] REBUILT",
+		Short:       "state with a signature what a rebuild gave",
+		Long:        attestLong,
+		Example:     attestExample,
+		Annotations: map[string]string{exitAnnotation: "0 the link was written\n1 a finding, or REBUILT is not as ORIGINAL; no link was written\n2 wrong usage, or something could not be read, signed or written\n3 the link was written; there are findings, all of them accepted (--accept)"},
+		RunE:        func(cmd *cobra.Command, args []string) error { return a.runAttest(cmd.Context(), f, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.subject, "subject", "", "the package that the manifest is of: `NAME=VERSION/ARCH`")
+	fl.StringArrayVar(&f.inputs, "input", nil, "a `FILE` that was built from; may be given several times")
+	fl.BoolVar(&f.pack, "package", false, "state the package itself, which must be equal bit for bit")
+	fl.StringVar(&f.form, "form", string(attest.Metablock), "`FORM` of the statement: link or dsse")
+	fl.StringVarP(&f.output, "output", "o", "", "write the link to `FILE` instead of standard output")
+	fl.StringVar(&f.manifest, "write-manifest", "", "write the manifest of REBUILT to `FILE`, whether it is as ORIGINAL or not")
+	fl.StringVar(&f.public, "public-key", "", "write the public key to `FILE`, as rebuilderd does")
+	fl.StringVar(&f.disagree, "disagreement", "", "if the two differ, state that in `FILE`")
+	fl.StringVar(&f.scheme, "hashset", "merkle", "`KIND` of hashset: merkle, flat or none; that of ORIGINAL if it is a manifest")
+	fl.StringVar(&f.time, "time", "", "the `TIME` of the statement, in seconds since 1970 (default: SOURCE_DATE_EPOCH, or none)")
+	fl.BoolVar(&f.build.noImage, "no-image", false, "leave the kernel image out: the manifest says not-covered")
+	fl.StringSliceVar(&f.accept, "accept", nil, "state in spite of findings of these `KINDS`: "+join(generateAcceptable))
+	fl.StringVar(&f.key.key, "key", "", "the private `KEY`: a file, exec:PROGRAM, or a pkcs11: URI")
+	fl.StringVar(&f.key.cert, "cert", "", "a certificate `FILE` that tells the public half of an exec: or pkcs11: key")
+	f.key.registerAccess(cmd)
+	f.build.registerOne(cmd)
+	complete(cmd, "form", string(attest.Metablock), string(attest.Envelope))
+	complete(cmd, "hashset", "merkle", "flat", "none")
+	complete(cmd, "accept", words(generateAcceptable)...)
+	return cmd
+}
+
+// attestation is one run of the verb.
+type attestation struct {
+	*app
+	f         *attestFlags
+	st        attest.Statement
+	original  []string // paths, none if there is no original
+	rebuilt   []string
+	published []byte // the manifest of the original
+	computed  []byte // the manifest of the rebuild
+	accepted  bool
+	covered   string // in the verdict line
+}
+
+func (a *app) runAttest(ctx context.Context, f *attestFlags, args []string) error {
+	t := &attestation{app: a, f: f}
+	if err := t.usage(args); err != nil {
+		return err
+	}
+	if err := t.statedTime(os.LookupEnv); err != nil {
+		return err
+	}
+	key, err := f.key.openBare(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer key.Close() // what it signed was verified
+	public, err := attest.NewPublicKey(key.Public())
+	if err != nil {
+		return withHint(err, "openssl genpkey -algorithm ed25519 makes a key that every form takes")
+	}
+	if err := t.materials(); err != nil {
+		return err
+	}
+	if f.pack {
+		err = t.packages()
+	} else {
+		err = t.manifests(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.writeAside(ctx, public); err != nil {
+		return err
+	}
+	if t.st.Rebuilt != nil {
+		return t.disagree(ctx, key)
+	}
+	return t.state(ctx, key, public)
+}
+
+func (t *attestation) usage(args []string) error {
+	f := t.f
+	switch {
+	case len(args) == 0:
+		return usageError("no build given")
+	case len(args) > 2:
+		return usageError("%d arguments; packages of one build are joined with commas", len(args))
+	case f.form != string(attest.Metablock) && f.form != string(attest.Envelope):
+		return usageError("--form %s, want link or dsse", f.form)
+	case f.pack && len(args) < 2:
+		return usageError("--package takes ORIGINAL and REBUILT")
+	case f.pack && f.manifest != "":
+		return usageError("--package has no manifest to write")
+	case f.disagree != "" && len(args) < 2:
+		return usageError("--disagreement takes ORIGINAL and REBUILT")
+	case f.subject == "" && !f.pack:
+		return usageError("no --subject given")
+	case f.time != "" && f.form == string(attest.Metablock) && f.disagree == "":
+		return usageError("a link has no place for a --time; --form dsse has")
+	}
+	if err := checkAccept(f.accept, generateAcceptable); err != nil {
+		return err
+	}
+	if f.subject != "" {
+		var err error
+		if t.st.Subject, err = attest.ParseSubject(f.subject); err != nil {
+			return &usage{err}
+		}
+	}
+	t.rebuilt = splitBuild(args[len(args)-1])
+	if len(args) == 2 {
+		t.original = splitBuild(args[0])
+	}
+	return t.distinct()
+}
+
+// distinct refuses an original and a rebuild that share a file: whoever compares
+// a file with itself states nothing.
+func (t *attestation) distinct() error {
+	for _, o := range t.original {
+		so, err := os.Stat(o)
+		if err != nil {
+			return err
+		}
+		for _, r := range t.rebuilt {
+			sr, err := os.Stat(r)
+			if err != nil {
+				return err
+			}
+			if os.SameFile(so, sr) || sr.IsDir() && within(o, r) || so.IsDir() && within(r, o) {
+				return usageError("%s and %s are the same file, or one lies in the other: nothing would be compared", o, r)
+			}
+		}
+	}
+	outputs := []string{t.f.output, t.f.manifest, t.f.public, t.f.disagree}
+	for _, out := range outputs {
+		if err := protectInputs(out, slices.Concat(t.original, t.rebuilt, t.f.inputs, []string{t.f.build.order, t.f.build.image, t.f.key.key})); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statedTime takes the time from the flag or from SOURCE_DATE_EPOCH.
+func (t *attestation) statedTime(lookup func(string) (string, bool)) error {
+	from, s := "--time", t.f.time
+	if s == "" {
+		from = "SOURCE_DATE_EPOCH"
+		s, _ = lookup(from)
+	}
+	if s == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(s, 10, 63)
+	if err != nil || strconv.FormatUint(n, 10) != s || n > 253402300799 {
+		return usageError("%s %.40q: want seconds since 1970, up to the year 9999", from, s)
+	}
+	t.st.Time = time.Unix(int64(n), 0).UTC()
+	return nil
+}
+
+// materials measures what was built from.
+func (t *attestation) materials() error {
+	paths := slices.Clone(t.f.inputs)
+	for _, p := range t.original {
+		if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() && !isManifest(p) {
+			paths = append(paths, p)
+		}
+	}
+	if len(paths) == 0 {
+		return usageError("what was it built from? --input names it, such as a .buildinfo")
+	}
+	for _, p := range paths {
+		m, err := measure(p)
+		if err != nil {
+			return err
+		}
+		t.st.Materials = append(t.st.Materials, m)
+	}
+	return nil
+}
+
+func measure(path string) (attest.Artifact, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return attest.Artifact{}, err
+	}
+	defer f.Close() // read only
+	m, err := attest.Measure(filepath.Base(path), f)
+	if err != nil {
+		return m, fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
+	}
+	if err := attest.CheckFile(m.Name); err != nil {
+		return m, err
+	}
+	return m, nil
+}
+
+// packages compares two packages as files.
+func (t *attestation) packages() error {
+	if len(t.original) > 1 || len(t.rebuilt) > 1 {
+		return usageError("--package takes one package a side")
+	}
+	for _, p := range []string{t.original[0], t.rebuilt[0]} {
+		if st, err := os.Stat(p); err != nil || !st.Mode().IsRegular() {
+			return errors.Join(err, fmt.Errorf("%s is no package", p))
+		}
+	}
+	var err error
+	if t.st.Product, err = measure(t.original[0]); err != nil {
+		return err
+	}
+	built, err := measure(t.rebuilt[0])
+	if err != nil {
+		return err
+	}
+	built.Name = t.st.Product.Name
+	if !built.Equal(t.st.Product) {
+		t.st.Rebuilt = &built
+	}
+	return nil
+}
+
+// manifests computes the manifests.
+func (t *attestation) manifests(ctx context.Context) error {
+	file := t.st.Subject.File()
+	o, scheme, err := t.readOriginal(ctx, file)
+	if err != nil {
+		return err
+	}
+	var m *hashset.Manifest
+	if m, t.computed, err = t.compute(ctx, t.rebuilt, o, scheme); err != nil {
+		return err
+	}
+	built, err := attest.Measure(file, bytes.NewReader(t.computed))
+	if err != nil {
+		return err
+	}
+	t.covered = report.Covered(m)
+	t.st.Product = built
+	if t.published == nil || bytes.Equal(t.published, t.computed) {
+		return nil
+	}
+	if t.st.Product, err = attest.Measure(file, bytes.NewReader(t.published)); err != nil {
+		return err
+	}
+	t.st.Rebuilt = &built
+	return nil
+}
+
+// readOriginal finds the published manifest, and by what options the other one is
+// to be computed.
+func (t *attestation) readOriginal(ctx context.Context, file string) (o buildFlags, scheme hashset.Scheme, err error) {
+	o = t.f.build
+	if scheme, err = parseScheme(t.f.scheme); err != nil || len(t.original) == 0 {
+		return o, scheme, err
+	}
+	path := t.original[0]
+	if len(t.original) > 1 || !isManifest(path) {
+		_, t.published, err = t.compute(ctx, t.original, o, scheme)
+		return o, scheme, err
+	}
+	if base := filepath.Base(path); strings.HasSuffix(base, ".modhash") && base != file {
+		return o, scheme, usageError("%s is not the manifest of %s, which is called %s", path, t.st.Subject, file)
+	}
+	m, err := t.readManifest(ctx, path)
+	if err != nil {
+		return o, scheme, err
+	}
+	var b bytes.Buffer
+	if _, err := m.WriteTo(&b); err != nil {
+		return o, scheme, err
+	}
+	t.published = b.Bytes()
+	if m.Image.State == hashset.ImageNotCovered {
+		o.noImage = true
+	}
+	return o, m.Scheme, nil
+}
+
+// compute makes the manifest of a build, as generate does.
+func (t *attestation) compute(ctx context.Context, paths []string, f buildFlags, scheme hashset.Scheme) (*hashset.Manifest, []byte, error) {
+	o, err := f.options(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	o.NoSigners = true // a manifest does not say
+	sum, err := t.summarize(ctx, paths, o, scheme)
+	if err != nil {
+		return nil, nil, err
+	}
+	accepted, err := t.judge(sum, t.f.accept)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.accepted = t.accepted || accepted
+	m, err := sum.Manifest()
+	if err != nil {
+		return nil, nil, withHint(err, "%s", hintIncomplete)
+	}
+	var b bytes.Buffer
+	_, err = m.WriteTo(&b)
+	return m, b.Bytes(), err
+}
+
+// writeAside writes what was asked for beside the link.
+func (t *attestation) writeAside(ctx context.Context, public *attest.PublicKey) error {
+	if t.f.public != "" {
+		text, err := public.PEM()
+		if err == nil {
+			err = t.write(ctx, t.f.public, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if t.f.manifest != "" {
+		return t.write(ctx, t.f.manifest, t.computed)
+	}
+	return nil
+}
+
+func (t *attestation) write(ctx context.Context, path string, content []byte) error {
+	return t.output(ctx, path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// state signs and writes the link.
+func (t *attestation) state(ctx context.Context, key crypto.Signer, public *attest.PublicKey) error {
+	doc, err := attest.Sign(attest.Form(t.f.form), &t.st, key)
+	if err != nil {
+		return withHint(err, "nothing was written")
+	}
+	if err := t.write(ctx, t.f.output, append(doc, '\n')); err != nil {
+		return err
+	}
+	words := "is as published"
+	if len(t.original) == 0 {
+		words = "is stated; it was compared with nothing"
+	}
+	if t.covered != "" {
+		words += "; " + t.covered
+	}
+	if t.f.output != "" && t.f.output != "-" {
+		if err := t.say("stated: %s %s\n  sha256    %s\n  key       %s", t.st.Product.Name, words, t.st.Product.SHA256, public.ID); err != nil {
+			return err
+		}
+	} else if !t.quiet && t.covered == report.NotCovered {
+		t.warn("%s", t.covered)
+	}
+	if t.accepted {
+		return code(exitAccepted)
+	}
+	return nil
+}
+
+// disagree says that the two differ, and signs that if it was asked for.
+func (t *attestation) disagree(ctx context.Context, key crypto.Signer) error {
+	if t.f.disagree != "" {
+		doc, err := attest.Sign(attest.Envelope, &t.st, key)
+		if err == nil {
+			err = t.write(ctx, t.f.disagree, append(doc, '\n'))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	words := "; nothing was signed"
+	if t.f.disagree != "" {
+		words = ", and that is stated"
+	}
+	if err := t.say("different: %s was not built as it was published%s\n  published sha256 %s\n  built     sha256 %s", t.st.Product.Name, words, t.st.Product.SHA256, t.st.Rebuilt.SHA256); err != nil {
+		return err
+	}
+	t.message("hint", fmt.Sprintf("modhash diff %s %s tells what differs, and why", strings.Join(t.original, ","), strings.Join(t.rebuilt, ",")))
+	return code(exitFinding)
+}
+
+// openBare opens the key for other things than modules.
+func (f *keyFlags) openBare(ctx context.Context, a *app) (*keys.BareKey, error) {
+	cert, err := f.certificate()
+	if err != nil {
+		return nil, err
+	}
+	var public crypto.PublicKey
+	if cert != nil {
+		c, err := x509.ParseCertificate(cert)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %s: %w", f.cert, err)
+		}
+		public = c.PublicKey
+	}
+	k, err := keys.OpenBare(ctx, f.key, public, f.options(a, 1))
+	if err != nil {
+		return nil, f.hint(err)
+	}
+	f.warnPIN(a)
+	return k, nil
+}
