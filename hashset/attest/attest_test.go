@@ -199,7 +199,8 @@ func TestStrict(t *testing.T) {
 		{"blanks", good, `{"signatures"`, " {\n\"signatures\"", ""},
 		{"key twice", good, `"_type":"link"`, `"_type":"link","_type":"link"`, "twice"},
 		{"unknown key", good, `"_type":"link"`, `"_type":"link","x":1`, `unknown key "x"`},
-		{"unknown key outside", good, `{"signatures"`, `{"x":1,"signatures"`, `unknown key "x"`},
+		{"unknown key outside", good, `{"signatures"`, `{"x":1,"signatures"`, ""},
+		{"unknown key of a signature", good, `{"keyid"`, `{"method":"x","keyid"`, ""},
 		{"another case", good, `"command"`, `"Command"`, `no "command"`},
 		{"escape", good, `"link"`, `"\u006cink"`, "plain ASCII"},
 		{"UTF-8", good, `buildinfo`, `büildinfo`, "plain ASCII"},
@@ -214,12 +215,13 @@ func TestStrict(t *testing.T) {
 		{"slash", good, `linux.deb`, `linux/deb`, "no place"},
 		{"fraction", good, `"byproducts":{}`, `"byproducts":{"return-value":1.5}`, "integer"},
 		{"command", good, `"command":[]`, `"command":null`, "no list"},
-		{"signatures", good, `"signatures":[{`, `"signatures":[[{`, ""},
+		{"signatures", good, `"signatures":[{`, `"signatures":[{},{`, "signature 1"},
 		{"too large", good, `"_type"`, strings.Repeat(" ", MaxLink) + `"_type"`, "more than"},
 		{"deep", good, `"byproducts":{}`, `"byproducts":{"a":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`, "deep"},
 		{"payload type", env, `vnd.in-toto`, `vnd.another`, "type"},
 		{"base64 with blanks", env, `"payload":"`, `"payload":" `, "base64"},
 		{"no signature", env[:strings.Index(env, `,"signatures"`)] + `,"signatures":[]}`, "{", "{", "nobody"},
+		{"two by one key", good, `"signatures":[`, `"signatures":[{"keyid":"` + public(t, testKey("a")).ID + `","sig":"00"},`, "two signatures"},
 		{"empty", "", "", "", "EOF"},
 	} {
 		doc := strings.Replace(c.doc, c.old, c.new, 1)
@@ -229,7 +231,7 @@ func TestStrict(t *testing.T) {
 		_, err := Parse([]byte(doc))
 		var fe *FormatError
 		switch {
-		case c.name == "blanks":
+		case c.want == "":
 			if err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			}

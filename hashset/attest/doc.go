@@ -36,8 +36,10 @@
 // [Parse] is strict, so that no two readers take a document for two different
 // ones: printable ASCII without a backslash (so no string has two spellings, and
 // the canonical forms that implementations disagree about cannot arise), no key
-// twice, no unknown key, names in their exact case, lower-case hex, strict
-// base64. What others accept beyond that is no vote here.
+// twice, no unknown key in what is signed, names in their exact case, lower-case
+// hex, strict base64. What others accept beyond that is no vote here. Keys that
+// are unknown are passed over where nobody signs them: beside "signed", and in a
+// signature.
 //
 // # Keys
 //

@@ -76,7 +76,7 @@ func (s dsseSigner) Sign(_ context.Context, message []byte) ([]byte, error) {
 }
 
 func parseEnvelope(v any) (*Link, error) {
-	o, err := asObject("the document", v, "payloadType", "payload", "signatures")
+	o, err := asObject("the document", v, "payloadType", "payload", "signatures", "*")
 	if err != nil {
 		return nil, err
 	}

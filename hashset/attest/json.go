@@ -116,7 +116,7 @@ func syntax(err error) error {
 }
 
 // asObject checks that v is an object with exactly these keys; one that ends in
-// "?" may be missing.
+// "?" may be missing, and "*" lets there be others.
 func asObject(where string, v any, keys ...string) (object, error) {
 	o, ok := v.(object)
 	if !ok {
@@ -124,6 +124,10 @@ func asObject(where string, v any, keys ...string) (object, error) {
 	}
 	known := 0
 	for _, k := range keys {
+		if k == "*" {
+			known = len(o)
+			continue
+		}
 		k, optional := strings.CutSuffix(k, "?")
 		if _, there := o[k]; there {
 			known++

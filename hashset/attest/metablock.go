@@ -73,7 +73,7 @@ func marshal(v any) ([]byte, error) {
 }
 
 func parseMetablock(v any) (*Link, error) {
-	o, err := asObject("the document", v, "signatures", "signed")
+	o, err := asObject("the document", v, "signatures", "signed", "*")
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package attest
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -242,7 +243,8 @@ func (l *Link) Verify(keys []*PublicKey) ([]*PublicKey, error) {
 	return by, nil
 }
 
-// parseSignatures reads the signatures of either form.
+// parseSignatures reads the signatures of either form. What else is with them
+// is signed by nobody, and is not looked at.
 func parseSignatures(v any, decode func(where string, v any) ([]byte, error)) ([]signature, error) {
 	list, err := asList("signatures", v, maxSignatures)
 	if err != nil {
@@ -254,7 +256,7 @@ func parseSignatures(v any, decode func(where string, v any) ([]byte, error)) ([
 	var out []signature
 	for i, v := range list {
 		where := fmt.Sprintf("signature %d", i+1)
-		o, err := asObject(where, v, "keyid", "sig")
+		o, err := asObject(where, v, "keyid", "sig", "*")
 		if err != nil {
 			return nil, err
 		}
@@ -265,12 +267,15 @@ func parseSignatures(v any, decode func(where string, v any) ([]byte, error)) ([
 		if _, err := asHex(where+": keyid", o["keyid"], sha256.Size); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(out, func(s signature) bool { return s.key == id }) {
-			return nil, malformed("two signatures by the key %s", id)
-		}
 		sig, err := decode(where, o["sig"])
 		if err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(out, func(s signature) bool { return s.key == id && bytes.Equal(s.sig, sig) }) {
+			continue
+		}
+		if slices.ContainsFunc(out, func(s signature) bool { return s.key == id }) {
+			return nil, malformed("two signatures by the key %s", id)
 		}
 		out = append(out, signature{id, sig})
 	}
