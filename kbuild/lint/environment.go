@@ -140,7 +140,7 @@ func buildVersion(r *run) {
 
 func localversionAuto(r *run) {
 	if r.is("LOCALVERSION_AUTO") {
-		r.found(Warning, "LOCALVERSION_AUTO", "\"# CONFIG_LOCALVERSION_AUTO is not set\"; a fixed text goes to CONFIG_LOCALVERSION", "%s", r.says("LOCALVERSION_AUTO"))
+		r.found(Warning, "LOCALVERSION_AUTO", "\"# CONFIG_LOCALVERSION_AUTO is not set\", and LOCALVERSION= in the environment of make, without which a git tree adds a \"+\"; a fixed text goes to CONFIG_LOCALVERSION", "%s", r.says("LOCALVERSION_AUTO"))
 	}
 }
 

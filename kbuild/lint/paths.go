@@ -17,7 +17,7 @@ var pathRules = []Rule{{
 	check: rustPaths,
 }, {
 	ID:    "debug-efi",
-	Why:   "the boot image holds the path of vmlinux in the build folder",
+	Why:   "the boot image holds the path of the vmlinux that an earlier build has left in the build folder, and none if there was no earlier one",
 	check: debugEFI,
 }, {
 	ID:    "gcov",
