@@ -73,10 +73,7 @@ func (p *keyPair) readPrivate() error {
 	if err != nil {
 		return err
 	}
-	if err := refuseExposed(p.path, st.Mode()); err != nil {
-		return err
-	}
-	return readFile(p.path, func(r io.Reader) error {
+	err = readFile(p.path, func(r io.Reader) error {
 		data, err := io.ReadAll(io.LimitReader(r, keys.MaxFile+1))
 		if err != nil {
 			return err
@@ -92,6 +89,10 @@ func (p *keyPair) readPrivate() error {
 		}
 		return keys.ErrNoKey
 	})
+	if err != nil {
+		return err
+	}
+	return refuseExposed(p.path, st.Mode())
 }
 
 func (p *keyPair) certPEM() []byte {

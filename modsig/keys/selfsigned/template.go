@@ -172,7 +172,7 @@ func Listable(der []byte) string {
 	case len(der) < header || der[0] != 0x30:
 		return "it does not begin as a certificate does"
 	case der[1] != 0x82:
-		return fmt.Sprintf("the certificate has %d bytes: a kernel that starts reads those of 260 to 65539 bytes only, and none behind another one", len(der))
+		return fmt.Sprintf("the certificate has %d bytes: a kernel that starts reads those of 260 to 65535 bytes only, and none behind another one", len(der))
 	case header+int(der[2])<<8+int(der[3]) != len(der):
 		return fmt.Sprintf("the certificate has %d bytes, and says it has %d", len(der), header+int(der[2])<<8+int(der[3]))
 	}
