@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/modhash/modhash/modsig/keys"
 	"github.com/modhash/modhash/modsig/keys/genkey"
 )
 
@@ -72,12 +73,12 @@ func (a *app) keysGenkey() *cobra.Command {
 }
 
 // refuseExposed refuses a file with a private key that others than its owner may
-// read or write. mode is that of the file, or its part for others.
+// read or write, as [keys.Open] does.
 func refuseExposed(path string, mode fs.FileMode) error {
 	if mode&0o077 == 0 {
 		return nil
 	}
-	return withHint(finding("others than the owner may read or write the key %s (mode %04o)", path, mode.Perm()|0o600), "chmod 600 %s", shellWord(path))
+	return withHint(fmt.Errorf("key %s: %w", path, &keys.ExposedError{Path: path, Mode: mode.Perm()}), "chmod 600 %s", shellWord(path))
 }
 
 // keyLine describes a certificate's key in a few words.

@@ -122,7 +122,7 @@ func (a *app) keysSplit() *cobra.Command {
 		Short:       "take a file of key and certificate apart",
 		Long:        keysSplitLong,
 		Example:     "$ chmod 600 sample/keys/a.pem\n$ modhash keys split sample/keys/a.pem out\nsplit sample/keys/a.pem: out/signing_prv.pem, out/signing_crt.crt, out/signing_crt.pem, out/signing_key.pem",
-		Annotations: map[string]string{exitAnnotation: "0 it was done\n1 it was refused: not a pair, readable for others, or a file is there\n2 wrong usage, or something could not be read or written"},
+		Annotations: map[string]string{exitAnnotation: "0 it was done\n1 it was refused: not a pair, or a file is there\n2 wrong usage, others may read the key, or something could not be read or written"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runKeysSplit(cmd.Context(), args) },
 	}
 }
@@ -229,7 +229,7 @@ func (a *app) keysExport() *cobra.Command {
 		Short:       "write a key or certificate in the form that another tool wants",
 		Long:        exportHelp(),
 		Example:     "$ modhash keys export --form cert-pem sample/keys/a.pem | head -1\n-----BEGIN CERTIFICATE-----",
-		Annotations: map[string]string{exitAnnotation: "0 it was written\n1 it was refused: readable for others, not a pair, or the file of a private key is there\n2 wrong usage, or something could not be read or written"},
+		Annotations: map[string]string{exitAnnotation: "0 it was written\n1 it was refused: not a pair, or the file of a private key is there\n2 wrong usage, others may read the key, or something could not be read or written"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runKeysExport(cmd.Context(), f, args) },
 	}
 	cmd.Flags().StringVar(&f.form, "form", "", "the `FORM`: "+strings.Join(exportNames(), ", "))
@@ -294,7 +294,7 @@ func (a *app) keysInstall() *cobra.Command {
 		Short:       "copy certificate and signing tool to a package of headers",
 		Long:        keysInstallLong,
 		Example:     "$ modhash keys install --no-tool sample/keys/a.pem headers/certs-local\ninstalled headers/certs-local: signing_crt.crt, signing_crt.pem, khash",
-		Annotations: map[string]string{exitAnnotation: "0 it was done\n1 it was refused: the private key is readable for others, or not a pair\n2 wrong usage, or something could not be read or written"},
+		Annotations: map[string]string{exitAnnotation: "0 it was done\n1 it was refused: the key and the certificate are not a pair\n2 wrong usage, others may read the key, or something could not be read or written"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runKeysInstall(cmd.Context(), f, args) },
 	}
 	cmd.Flags().BoolVar(&f.private, "include-the-private-key", false, "copy the private key too")

@@ -59,7 +59,7 @@ func (a *app) keysNew() *cobra.Command {
 		Short:       "make a key and its certificate, or the certificate of a key",
 		Long:        keysNewLong,
 		Example:     keysNewExample,
-		Annotations: map[string]string{exitAnnotation: "0 it was made\n1 it was refused: a kernel would not take it, the file is there, or others may read the key\n2 wrong usage, or something could not be read or written"},
+		Annotations: map[string]string{exitAnnotation: "0 it was made\n1 it was refused: a kernel would not take it, or the file is there\n2 wrong usage, others may read the key, or something could not be read or written"},
 		RunE:        func(cmd *cobra.Command, args []string) error { return a.runKeysNew(cmd.Context(), f, args) },
 	}
 	cmd.Flags().SortFlags = false

@@ -102,8 +102,8 @@ func (a *app) printKeys(dir string, entries []store.Entry, trusting [][]string, 
 		if !e.Private {
 			lines = append(lines, "      the private key is not here")
 		}
-		if err := refuseExposed(e.Exposed, e.Mode); err != nil {
-			lines = append(lines, fmt.Sprintf("      others than the owner may use it: chmod 600 %s", e.Exposed))
+		if e.Exposed != "" {
+			lines = append(lines, fmt.Sprintf("      others than the owner may use it: chmod 600 %s", shellWord(e.Exposed)))
 			exit = exitFinding
 		}
 		for _, t := range trusting[i] {
