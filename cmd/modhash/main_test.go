@@ -51,11 +51,16 @@ func copySamples(work, from string) error {
 // builds in $WORK/sample.
 func TestScripts(t *testing.T) {
 	dir := samples(t)
+	share, err := filepath.Abs("../../kbuild/share")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/scripts",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("SHARE", share)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmpdir"))
 			if err := os.Mkdir(filepath.Join(env.WorkDir, "tmpdir"), 0o777); err != nil {
 				return err

@@ -37,7 +37,7 @@ func Consensus(w io.Writer, r *attest.Result, s Style) error {
 	p := &page{style: s}
 	p.consensusVerdict(r)
 	p.field("subject", "%s, the file %s", r.Subject, r.Subject.File())
-	p.field("needed", "%s of %s that are trusted", count(r.Threshold), plural(r.Rebuilders, "rebuilder"))
+	p.field("needed", "%s of %s", count(r.Threshold), plural(r.Rebuilders, "trusted rebuilder"))
 	for i, g := range r.Groups {
 		p.consensusGroup(r, i, g)
 	}
