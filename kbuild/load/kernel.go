@@ -206,9 +206,9 @@ func KernelKinds(release string, cfg *kconfig.File) []*modsig.Kernel {
 	}
 	waive, _ := cfg.Get("PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA")
 	most.WaivesAttributes, least.WaivesAttributes = waive == kconfig.Yes, waive == kconfig.Yes
-	most.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v.On() }
-	least.Has = func(a string) bool { v, _ := cfg.Get(algorithmSymbol(a)); return v == kconfig.Yes }
-	for _, symbol := range algorithmSymbols {
+	most.Has = func(a string) bool { v, _ := cfg.Get(modsig.ConfigSymbol(a)); return v.On() }
+	least.Has = func(a string) bool { v, _ := cfg.Get(modsig.ConfigSymbol(a)); return v == kconfig.Yes }
+	for _, symbol := range modsig.ConfigSymbols() {
 		if v, _ := cfg.Get(symbol); v == kconfig.Mod {
 			return []*modsig.Kernel{most, least}
 		}
@@ -252,18 +252,4 @@ func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte, st
 		r.Add(der) // as before
 	}
 	return r
-}
-
-// algorithmSymbols are the switches of the algorithms that package modsig asks for,
-// by the start of their names.
-var algorithmSymbols = map[string]string{
-	"sha1": "CRYPTO_SHA1", "sha224": "CRYPTO_SHA256", "sha256": "CRYPTO_SHA256", "sha384": "CRYPTO_SHA512", "sha512": "CRYPTO_SHA512",
-	"sha3": "CRYPTO_SHA3", "md4": "CRYPTO_MD4", "md5": "CRYPTO_MD5", "streebog256": "CRYPTO_STREEBOG", "streebog512": "CRYPTO_STREEBOG",
-	"sm3": "CRYPTO_SM3_GENERIC", "sm2": "CRYPTO_SM2", "rsa": "CRYPTO_RSA", "ecdsa": "CRYPTO_ECDSA", "ecrdsa": "CRYPTO_ECRDSA",
-	"mldsa44": "CRYPTO_MLDSA", "mldsa65": "CRYPTO_MLDSA", "mldsa87": "CRYPTO_MLDSA",
-}
-
-func algorithmSymbol(algorithm string) string {
-	family, _, _ := strings.Cut(algorithm, "-")
-	return algorithmSymbols[family]
 }

@@ -116,8 +116,9 @@ func (c *checker) signatureChecker(b *kbuild.Build, a Against) kbuild.Visitor {
 	if k := a.Kernel; k != nil {
 		kind = modsig.KernelOf(k.Image.Release)
 		if cfg, err := kconfig.Parse(k.Image.Config); err == nil && k.Image.Config != nil {
-			waives, _ := cfg.Get("PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA")
-			kind.WaivesAttributes = waives == kconfig.Yes
+			on := func(symbol string) bool { v, _ := cfg.Get(symbol); return v == kconfig.Yes }
+			kind.WaivesAttributes = on("PKCS7_WAIVE_AUTHATTRS_REJECTION_FOR_MLDSA")
+			kind.Has = func(algorithm string) bool { return on(modsig.ConfigSymbol(algorithm)) }
 		}
 	}
 	ring, notes := a.Keys.ring(kind, a.Kernel)

@@ -330,3 +330,33 @@ func FuzzAllowlist(f *testing.F) {
 		}
 	})
 }
+
+// TestConfigured: what the kernel has not built in, it does not check.
+func TestConfigured(t *testing.T) {
+	names, files, root := proven(3)
+	dir := writeTree(t, names, files)
+	updates := filepath.Join(dir, "lib/modules", testRelease, "updates")
+	if err := os.Mkdir(updates, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	signed := signer(t, keys.AKey, keys.ACert).Sign(ko.Module{Name: "x", Release: testRelease}.Bytes())
+	if err := os.WriteFile(filepath.Join(updates, "x.ko"), signed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for config, want := range map[string]string{
+		"": "",
+		"CONFIG_CRYPTO_RSA=y\nCONFIG_CRYPTO_SHA256=y\n": "",
+		"CONFIG_CRYPTO_RSA=y\nCONFIG_CRYPTO_SHA256=m\n": "unknown-algorithm: updates/x.ko: ENOPKG",
+		"CONFIG_CRYPTO_RSA=y\n":                         "unknown-algorithm: updates/x.ko: ENOPKG",
+		"CONFIG_CRYPTO_SHA256=y\n":                      "unknown-key: updates/x.ko: ENOKEY",
+	} {
+		k := merkleKernel(root)
+		if config != "" {
+			k.Image.Config = []byte(config)
+		}
+		r, got := check(t, dir, Against{Kernel: k, Keys: &Keys{Trusted: []certlist.Certificate{certificate(t, keys.ACert)}}}, nil)
+		if !strings.Contains(got, want) || (r.Failed() == 0) != (want == "") {
+			t.Errorf("%q:\n%s%+v", config, got, r.Notes)
+		}
+	}
+}
