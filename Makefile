@@ -113,6 +113,8 @@ install: man
 	install -D -m 644 .build/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_modhash
 	install -D -m 644 .build/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/modhash.fish
 	cd kbuild/share && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/modhash/{} \;
+	for file in COPYING README.md module-hashes-6.12.patch; do install -D -m 644 kbuild/linux/$$file $(DESTDIR)$(PREFIX)/share/modhash/linux/$$file; done
+	install -m 755 kbuild/share/kernel/modhash-kernel $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 kbuild/share/dkms/dkms-sign kbuild/share/dkms/dkms-sign-file $(DESTDIR)$(PREFIX)/lib/modhash/
 
 clean:

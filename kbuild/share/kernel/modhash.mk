@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The steps by which a kernel is built that loads its own modules by their hashes and
+# others by a stable key. For packagers and for people; README.md beside this file
+# says what each step is for.
+#
+#   make -f modhash.mk config    the certificate into the source, the options into
+#                                .config, both checked
+#   make -f modhash.mk build     kernel and modules; no private key is there
+#   make -f modhash.mk install   modules, with their proofs, and the image, to KROOT
+#   make -f modhash.mk headers   the public certificate, to HEADERS
+#   make -f modhash.mk manifest  the manifest of finished packages, and check them
+#
+# Variables, from the environment or behind the step:
+
+# The source tree (with the patch of kbuild/linux, or a kernel that has
+# CONFIG_MODULE_HASHES), and the build tree, with .config in it.
+KSOURCE ?= .
+KOUTPUT ?= $(KSOURCE)
+# The certificate for modules from elsewhere, PEM: a listed source file.
+CERTIFICATE ?=
+# hashes; or permissive for a kernel without CONFIG_MODULE_HASHES, which has modules
+# without any proof, that it loads and is tainted by.
+KPROFILE ?= hashes
+# More edits, as "modhash kconfig" takes them.
+KEDITS ?=
+# Rules of "modhash lint" that are not to stop the build.
+LINT_IGNORE ?=
+# Arguments of the kernel's make, such as ARCH=arm64 LLVM=1.
+KMAKE ?=
+# The folder to install into; the folder of the headers package that
+# lib/modules/RELEASE/build will be; the finished package files, and the manifest.
+KROOT ?=
+HEADERS ?=
+PACKAGES ?=
+MANIFEST ?= $(firstword $(PACKAGES)).modhash
+MODHASH ?= modhash
+
+# What a kernel takes from its builder unless it is told. A distribution's tools set
+# SOURCE_DATE_EPOCH by the package's changelog.
+export KBUILD_BUILD_TIMESTAMP ?= $(shell LC_ALL=C date -u -d '@$(SOURCE_DATE_EPOCH)')
+export KBUILD_BUILD_USER ?= modhash
+export KBUILD_BUILD_HOST ?= modhash
+export KBUILD_BUILD_VERSION ?= 1
+# Modules are hashed as they are installed: stripped, in every step.
+export INSTALL_MOD_STRIP ?= 1
+export MODHASH
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+MAKEOVERRIDES := # the variables above are not those of the kernel's makefile
+
+ifneq ($(filter config build install,$(MAKECMDGOALS)),)
+ifeq ($(SOURCE_DATE_EPOCH),)
+$(error SOURCE_DATE_EPOCH is not set: the date of the source, in seconds since 1970)
+endif
+endif
+ifeq ($(filter $(KPROFILE),hashes permissive),)
+$(error KPROFILE is $(KPROFILE), want hashes or permissive)
+endif
+
+override KSOURCE := $(abspath $(KSOURCE))
+override KOUTPUT := $(abspath $(KOUTPUT))
+kernel = $(MAKE) -C '$(KSOURCE)' $(if $(filter-out $(KSOURCE),$(KOUTPUT)),O='$(KOUTPUT)') $(KMAKE)
+
+edits-hashes := --set MODULE_SIG=y --hashes --set MODULE_SIG_FORCE=y
+edits-permissive := --set MODULE_SIG=y --unset MODULE_SIG_ALL --set MODULE_SIG_KEY:= --unset MODULE_SIG_FORCE
+
+.PHONY: certificate config build install headers manifest
+
+# The build neither makes nor renews a key. Whoever wants another one changes the
+# list of sources.
+certificate:
+	@test -n '$(CERTIFICATE)' || { echo 'CERTIFICATE is not set: the public certificate for modules from elsewhere' >&2; exit 1; }
+	@test -f '$(CERTIFICATE)' || { echo 'the certificate $(CERTIFICATE) is missing: it is a source of this build, and is never made by it' >&2; exit 1; }
+	@! grep -q -e 'PRIVATE KEY' '$(CERTIFICATE)' || { echo '$(CERTIFICATE) holds a private key, which is no source of a build' >&2; exit 1; }
+
+config: certificate
+	install -D -m 644 '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
+	'$(MODHASH)' kconfig --source '$(KSOURCE)' $(edits-$(KPROFILE)) --trusted-key '$(KSOURCE)/certs/oot.pem' $(KEDITS) '$(KOUTPUT)/.config'
+	$(kernel) olddefconfig
+	'$(MODHASH)' kconfig --check $(KPROFILE) '$(KOUTPUT)/.config'
+	'$(MODHASH)' lint $(if $(LINT_IGNORE),--ignore '$(LINT_IGNORE)') '$(KOUTPUT)/.config' '$(KOUTPUT)'
+
+build: certificate
+	cmp '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
+	'$(MODHASH)' kconfig --check $(KPROFILE) '$(KOUTPUT)/.config'
+	$(kernel) all
+	@test ! -e '$(KOUTPUT)/certs/signing_key.pem' || { echo 'the build has made a key' >&2; exit 1; }
+
+# The kernel's makefile appends the proofs and writes modhash.manifest beside the
+# modules. Nothing is signed.
+install:
+	@test -n '$(KROOT)' || { echo 'KROOT is not set: the folder to install into' >&2; exit 1; }
+	$(kernel) INSTALL_MOD_PATH='$(abspath $(KROOT))' DEPMOD=true modules_install
+	release=$$($(kernel) -s --no-print-directory kernelrelease); image=$$($(kernel) -s --no-print-directory image_name); \
+	install -m 644 "$(KOUTPUT)/$$image" "$(KROOT)/lib/modules/$$release/vmlinuz"
+
+# Whoever builds modules against the headers can see which key they have to be
+# signed by. The key itself is in no package.
+headers: certificate
+	@test -n '$(HEADERS)' || { echo 'HEADERS is not set: the folder that is the build link of the modules' >&2; exit 1; }
+	install -D -m 644 '$(CERTIFICATE)' '$(HEADERS)/certs/oot.pem'
+	@! find '$(HEADERS)' -name '*.pem' -exec grep -l -e 'PRIVATE KEY' {} + | grep . || { echo 'the headers hold a private key' >&2; exit 1; }
+
+# The finished files are what is published, so they are what is looked at: the image
+# admits their modules, all of them, and nothing else by hash.
+manifest: certificate
+	@test -n '$(PACKAGES)' || { echo 'PACKAGES is not set: the finished package files' >&2; exit 1; }
+	'$(MODHASH)' generate -o '$(MANIFEST)' $(PACKAGES)
+ifeq ($(KPROFILE),hashes)
+	image=$$($(kernel) -s --no-print-directory image_name); \
+	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer proof \
+		--image "$(KOUTPUT)/$$image" --keys '$(CERTIFICATE)' $(PACKAGES)
+else
+	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer none $(PACKAGES)
+endif
