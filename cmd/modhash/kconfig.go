@@ -24,7 +24,8 @@ changed all, or none.
                      members become n, and what follows from it is set too
   --trusted-key F    out-of-tree modules may be signed with the key of certificate F,
                      a PEM file in the tree, which is a source of the build. It goes to
-                     CONFIG_SYSTEM_TRUSTED_KEYS, as a path from the top of the tree
+                     CONFIG_SYSTEM_TRUSTED_KEYS, as a path from the top of the tree. The
+                     algorithm of the key is built in
   --hashes           CONFIG_MODULE_HASHES, without what Kconfig does not allow with it
                      and without the key that the build would make; done last
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/modhash/modhash/kbuild/kconfig"
@@ -130,8 +131,14 @@ func choose(c *kconfigFile, choice []member, m member) error {
 			return err
 		}
 	}
-	if m.needs != "" && c.now.Has(m.needs) && !c.is(m.needs) {
-		return c.set(m.needs, kconfig.Yes)
+	return c.buildIn(m.needs)
+}
+
+// buildIn has the kernel do without loading a module for an algorithm. One that the
+// file does not name may be none of this kernel's.
+func (c *kconfigFile) buildIn(algorithm string) error {
+	if algorithm != "" && c.now.Has(algorithm) && !c.is(algorithm) {
+		return c.set(algorithm, kconfig.Yes)
 	}
 	return nil
 }
@@ -244,6 +251,8 @@ func lost(c *kconfigFile, name string) string {
 		return need(c.is("MODULE_SIG") || c.is("MODULE_HASHES"), "CONFIG_MODULE_SIG=y or CONFIG_MODULE_HASHES=y")
 	case name == "MODULE_SIG_KEY_TYPE_ECDSA" && !c.old.Has(name) && (c.is("MODULE_SIG_SHA256") || c.is("MODULE_SIG_SHA3_256")):
 		return "this kernel has it only with a hash of more than 256 bits (--sig-hash sha512)"
+	case strings.HasPrefix(name, "MODULE_SIG_KEY_TYPE_MLDSA_") && !c.old.Has(name) && before(c.now, 7):
+		return "Linux has it from version 7.0 on"
 	case strings.HasPrefix(name, "MODULE_SIG_KEY_TYPE_MLDSA_") && !c.old.Has(name) && c.old.Has("MODULE_SIG_KEY_TYPE_RSA"):
 		return "it needs an OpenSSL that knows ML-DSA (3.5 or later) where Kconfig runs; \"make olddefconfig\" then writes a line for it"
 	case name == "MODULE_SIG_ALL", name == sigKey, strings.HasPrefix(name, "MODULE_SIG_SHA"), strings.HasPrefix(name, "MODULE_SIG_KEY_TYPE_"):
@@ -262,4 +271,12 @@ func lost(c *kconfigFile, name string) string {
 		return need(c.is("SYSTEM_REVOCATION_LIST"), "CONFIG_SYSTEM_REVOCATION_LIST=y")
 	}
 	return ""
+}
+
+// before reports whether a file was written by a Linux of a lower major version.
+func before(f *kconfig.File, major int) bool {
+	_, version := f.Version()
+	first, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(first)
+	return err == nil && n < major
 }

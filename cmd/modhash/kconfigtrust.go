@@ -83,6 +83,13 @@ func (r *kconfigRun) addCertificates(c *kconfigFile, o certificateOption, name s
 			return err
 		}
 	}
+	if o.symbol == trustedKeys {
+		for _, der := range certs {
+			if err := c.buildIn(algorithmOf(der)); err != nil {
+				return err
+			}
+		}
+	}
 	was, _ := c.now.Get(o.symbol)
 	if was == kconfig.No || was.Text() == "" || was.Text() == name {
 		return c.set(o.symbol, kconfig.String(name))
@@ -103,6 +110,18 @@ func (r *kconfigRun) addCertificates(c *kconfigFile, o certificateOption, name s
 		return nil // they are there already
 	}
 	return r.bundleUp(c, o, was.Text(), abs, all)
+}
+
+// algorithmOf is the symbol that a kernel needs for signatures by the key of a
+// certificate, "" if there is none.
+func algorithmOf(der []byte) string {
+	word := strings.Replace(certlist.ParseOne(der).KeyAlgorithm, "ml-dsa-", "mldsa-", 1)
+	for _, m := range choices[1] {
+		if m.word == word {
+			return m.needs
+		}
+	}
+	return ""
 }
 
 // bundleUp writes certificates to the file of --bundle, later, and has the

@@ -58,6 +58,7 @@ kconfig_tree() {
 	mkdir -p "$KCONFIG_TREE/certs"
 	cp "$ROOT_DIR/testdata/keys/throwaway-a.crt" "$KCONFIG_TREE/certs/oot.pem"
 	cp "$ROOT_DIR/testdata/keys/throwaway-b.crt" "$KCONFIG_TREE/certs/second.pem"
+	cp "$ROOT_DIR/testdata/vectors/signing/ecp384.crt" "$KCONFIG_TREE/certs/ec.pem"
 	if [ -n "$run" ]; then KCONFIG_RUN=(in_chroot "$run" make -C "${KCONFIG_TREE#"$run"}"); else KCONFIG_RUN=(make -C "$KCONFIG_TREE"); fi
 }
 
@@ -76,6 +77,7 @@ kconfig_edits() {
 	check "kconfig/$1/permissive" kconfig_profile permissive --set MODULE_SIG_KEY:= --unset MODULE_SIG_ALL \
 		--unset MODULE_SIG_FORCE
 	check "kconfig/$1/two-certificates" kconfig_keeps --trusted-key certs/oot.pem --trusted-key certs/second.pem
+	check "kconfig/$1/ecdsa-certificate" kconfig_ecdsa
 	check "kconfig/$1/built-in" kconfig_keeps --key-type ecdsa --sig-hash sha512 --set CRYPTO_SHA512=y \
 		--set CRYPTO_ECDSA=y --set MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y
 	for form in none gzip xz zstd; do check "kconfig/$1/compress-$form" kconfig_keeps --compress "$form"; done
@@ -107,6 +109,13 @@ kconfig_keeps() {
 	cmp "$WORK/config" "$KCONFIG_TREE/.config"
 	"${KCONFIG_RUN[@]}" -s olddefconfig >"$WORK/log" 2>&1
 	cmp "$WORK/config" "$KCONFIG_TREE/.config"
+}
+
+# kconfig_ecdsa: the kernel can check what it trusts.
+kconfig_ecdsa() {
+	kconfig_keeps --trusted-key certs/ec.pem
+	grep -qx 'CONFIG_CRYPTO_ECDSA=y' "$KCONFIG_TREE/.config"
+	grep -qx 'CONFIG_SYSTEM_TRUSTED_KEYS="certs/ec.pem"' "$KCONFIG_TREE/.config"
 }
 
 # kconfig_profile PROFILE EDIT…: and what is left has all that the profile wants.
