@@ -9,12 +9,16 @@
 # shellcheck disable=SC2034 # run.sh installs them
 IMAGES_PACKAGES=(binutils bzip2 coreutils gcc gzip jq lz4 openssl python3 sbsigntool systemd-boot-efi xz-utils zstd)
 
-# images_setup: scripts and sources of the distribution's kernel, and innermost.
+# images_setup: scripts and sources of the distribution's kernel, and innermost. What
+# differential.sh needs of the sources comes along, because unpacking takes long.
 images_setup() {
 	mkdir "$WORK/ksrc" "$WORK/images"
 	dpkg-deb --fsys-tarfile "$(corpus_file source-6.12)" | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |
 		tar -xJ -C "$WORK/ksrc" --strip-components=1 --wildcards '*/scripts/extract-vmlinux' \
-			'*/scripts/extract-ikconfig' '*/libstub/zboot*' '*/include/linux/pe.h' '*/include/uapi/linux/pe.h' ||
+			'*/scripts/extract-ikconfig' '*/libstub/zboot*' '*/include/linux/pe.h' '*/include/uapi/linux/pe.h' \
+			'linux-source-*/include/linux/*.h' 'linux-source-*/include/crypto/*.h' 'linux-source-*/crypto/*.asn1' \
+			'linux-source-*/crypto/asymmetric_keys/*' '*/scripts/asn1_compiler.c' '*/lib/build_OID_registry' \
+			'*/lib/asn1_decoder.c' '*/lib/oid_registry.c' ||
 		[ -s "$WORK/ksrc/scripts/extract-vmlinux" ] # not every release has both pe.h
 	[ -s "$WORK/ksrc/scripts/extract-ikconfig" ]
 	go -C "$ROOT_DIR" build -trimpath -buildvcs=false -o "$WORK/innermost" ./testdata/e2e/innermost

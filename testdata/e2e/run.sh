@@ -18,9 +18,11 @@
 # hashset.sh   the forms that the kernel takes a hashset in, and verify --image
 # signing.sh   signatures, side by side with sign-file and OpenSSL
 # tokens.sh    keys in PKCS #11 tokens
+# differential.sh  signatures changed at random, for the kernel's code and OpenSSL
 # trouble.sh   full disks and interruptions
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
 # kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
+# signtrouble.sh  the same of signing, and wrong keys
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
 # some 6 GB in the cache while it runs.
@@ -44,6 +46,8 @@ set -euo pipefail
 . "$E2E_DIR/signing.sh"
 # shellcheck source-path=SCRIPTDIR source=tokens.sh
 . "$E2E_DIR/tokens.sh"
+# shellcheck source-path=SCRIPTDIR source=differential.sh
+. "$E2E_DIR/differential.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
 # shellcheck source-path=SCRIPTDIR source=chroot.sh
@@ -52,6 +56,8 @@ set -euo pipefail
 . "$E2E_DIR/dkms.sh"
 # shellcheck source-path=SCRIPTDIR source=kconfig.sh
 . "$E2E_DIR/kconfig.sh"
+# shellcheck source-path=SCRIPTDIR source=signtrouble.sh
+. "$E2E_DIR/signtrouble.sh"
 
 # program: the program under test, as an absolute path in MODHASH.
 program() {
@@ -102,6 +108,7 @@ main() {
 		"${TOKENS_PACKAGES[@]}" \
 		"${DKMS_PACKAGES[@]}" \
 		"${KCONFIG_PACKAGES[@]}" \
+		"${DIFFERENTIAL_PACKAGES[@]}" \
 		qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
 	scratch WORK
@@ -121,10 +128,12 @@ main() {
 	hashsets
 	signatures
 	tokens
+	differential
 	machines
 	troubled
 	with_dkms
 	kconfigs
+	sign_troubled
 	check no-temporary-file-left nothing_left
 
 	say "took $((SECONDS / 60)) min $((SECONDS % 60)) s"

@@ -100,7 +100,7 @@ soft_refusals() {
 	refuses_key 'object=twin;id=%04, object=twin;id=%05' soft mht sign --key "$(soft_uri twin)" "${cert[@]}" --pin-file "$SIGN/pin"
 	refuses_key 'object=made-rsa;id=%01' soft mht sign --key "$(soft_uri none)" "${cert[@]}" --pin-file "$SIGN/pin"
 	refuses_key --cert soft mht sign --key "$(soft_uri put)" --pin-file "$SIGN/pin"
-	refuses_key 'private key does not belong to the certificate' soft mht sign \
+	refuses_key 'does not verify with the certificate' soft mht sign \
 		--key "pkcs11:token=modhash;id=%04" "${cert[@]}" --pin-file "$SIGN/pin"
 }
 
