@@ -15,6 +15,7 @@ import (
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/explain"
 	"github.com/modhash/modhash/kbuild/pkgfile"
 	"github.com/modhash/modhash/kbuild/report"
 )
@@ -56,6 +57,7 @@ type diffFlags struct {
 	format string
 	all    bool
 	accept []string
+	module string
 }
 
 func (a *app) diff() *cobra.Command {
@@ -75,6 +77,7 @@ func (a *app) diff() *cobra.Command {
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
 	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), image-signature (of kernel images that are equal without it), files (other files, and the package itself)")
+	fl.StringVar(&f.module, "module", "", "compare the modules of this `NAME` only, and say all about them")
 	f.build.register(cmd)
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "accept", diffAcceptable...)
@@ -124,6 +127,9 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 		if f.format == "json" {
 			return report.DiffJSON(w, c)
 		}
+		if f.module != "" {
+			return report.DiffModule(w, c, style)
+		}
 		return report.Diff(w, c, style)
 	})
 	if err != nil {
@@ -158,7 +164,13 @@ func (a *app) compare(ctx context.Context, f *diffFlags, args []string, o *kbuil
 	}
 	m := a.meter()
 	defer m.close()
-	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress()}
+	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress(), Explain: explain.Run, Detail: f.module != ""}
+	if f.module != "" {
+		if sides[0].build == nil || sides[1].build == nil {
+			return nil, usageError("--module, want two builds")
+		}
+		return compare.ModuleOfBuilds(ctx, sides[0].build, sides[1].build, f.module, co)
+	}
 	return compareThings(ctx, &sides[0], &sides[1], co)
 }
 

@@ -22,9 +22,6 @@ type Account struct {
 	// Items say what the differing bytes of the stored and of the innermost
 	// layer are attributed to: largest class first, see [Item].
 	Items []Item
-	// Omitted counts the items above [MaxItems], which are not listed one by
-	// one; their bytes are in the Layers.
-	Omitted int
 	// Opaque says why the payload was compared as mere bytes; "" if it was not.
 	Opaque string
 	// Fault: a ledger failed its own check. That is a bug of this program; all
@@ -47,9 +44,13 @@ type Item struct {
 	Owner // Cause is nil for what no rule explains
 	Tally
 	Regions int
+	// More counts the items of this cause that are not listed one by one but
+	// together in this one, which then has no subject; see [MaxItems].
+	More int
 	// First is where the first of the regions is.
 	First struct{ A, B Range }
-	// Context shows the bytes there, in hex, of what is unexplained or changed.
+	// ContextA and ContextB show the bytes there, in hex, of what is unexplained,
+	// and with all detail of changes.
 	ContextA, ContextB string
 }
 
@@ -69,8 +70,10 @@ func (i *Item) ID() string {
 	return i.Cause.ID
 }
 
-// MaxItems is how many items an Account lists, unless all detail was asked for.
-const MaxItems = 64
+// MaxItems is how many items of one cause at one layer an Account lists, those
+// with most bytes first; all others are one more. With all detail there is no
+// such limit.
+const MaxItems = 2
 
 // Explained reports whether nothing of the pair is unexplained or a change.
 func (a *Account) Explained() bool {
@@ -85,6 +88,26 @@ func (a *Account) Explained() bool {
 	return true
 }
 
+// mirror returns the account with the sides swapped.
+func (a *Account) mirror() *Account {
+	if a == nil {
+		return nil
+	}
+	m := *a
+	swap := func(t Tally) Tally { return Tally{t.ChangedB, t.ChangedA, t.Moved} }
+	m.Layers = slices.Clone(a.Layers)
+	for i, l := range a.Layers {
+		m.Layers[i] = LayerTally{l.Layer, swap(l.Tally), swap(l.Unexplained), swap(l.Changes)}
+	}
+	m.Items = slices.Clone(a.Items)
+	for i := range m.Items {
+		it := &m.Items[i]
+		it.Owner.A, it.Owner.B, it.Tally = it.Owner.B, it.Owner.A, swap(it.Tally)
+		it.First.A, it.First.B, it.ContextA, it.ContextB = it.First.B, it.First.A, it.ContextB, it.ContextA
+	}
+	return &m
+}
+
 // itemKey is what items are collected by.
 type itemKey struct {
 	layer      Layer
@@ -97,7 +120,20 @@ type accountant struct {
 	byOwner map[*Owner]int
 	byKey   map[itemKey]int
 	items   []Item
-	first   []*Region
+	strings map[string]string
+}
+
+// clone makes a string that outlives the pair; most are those of many modules.
+func (c *accountant) clone(s string) string {
+	if t, ok := c.strings[s]; ok {
+		return t
+	}
+	if len(c.strings) > 1<<12 || c.strings == nil {
+		c.strings = map[string]string{}
+	}
+	s = strings.Clone(s)
+	c.strings[s] = s
+	return s
 }
 
 // add counts a ledger.
@@ -138,8 +174,6 @@ func (c *accountant) region(p *Pair, l *Ledger, r *Region) {
 		}
 		if at, known = c.byKey[key]; !known {
 			at = len(c.items)
-			owner.Subject, owner.A, owner.B = strings.Clone(owner.Subject), strings.Clone(owner.A), strings.Clone(owner.B)
-			key.subj, key.a, key.b = owner.Subject, owner.A, owner.B
 			it := Item{Layer: l.Layer, Owner: owner}
 			it.First.A, it.First.B = r.A, r.B
 			c.items = append(c.items, it)
@@ -161,19 +195,49 @@ func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 			cmp.Compare(x.weight(), y.weight())*-1, cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
 	})
 	items := c.items
-	if len(items) > MaxItems && !all {
-		acc.Omitted = len(items) - MaxItems
-		items = items[:MaxItems]
+	if !all {
+		items = together(items)
 	}
 	for i := range items {
-		if it := &items[i]; rank(it.Class()) >= rank(CodeChange) {
+		it := &items[i]
+		it.Subject, it.Owner.A, it.Owner.B = c.clone(it.Subject), c.clone(it.Owner.A), c.clone(it.Owner.B)
+		if it.Cause == nil || all && it.Class() == CodeChange {
 			it.ContextA, it.ContextB = p.context(it)
 		}
 	}
 	acc.Items = slices.Clone(items)
 	clear(c.byKey)
+	clear(c.byOwner)
 	clear(c.items)
 	c.items = c.items[:0]
+}
+
+// together joins the items of a cause above the limit; they follow each other.
+func together(items []Item) []Item {
+	out := items[:0]
+	run := 0
+	for _, it := range items {
+		if n := len(out); n > 0 && out[n-1].ID() == it.ID() && out[n-1].Layer == it.Layer {
+			run++
+		} else {
+			run = 0
+		}
+		switch {
+		case run == MaxItems:
+			it.More = 1
+			it.Subject, it.Owner.A, it.Owner.B = "", "", ""
+		case run > MaxItems:
+			last := &out[len(out)-1]
+			last.More++
+			last.Regions += it.Regions
+			last.ChangedA += it.ChangedA
+			last.ChangedB += it.ChangedB
+			last.Moved += it.Moved
+			continue
+		}
+		out = append(out, it)
+	}
+	return out
 }
 
 // weight is the size of an item, the same whichever side is A.
@@ -195,6 +259,10 @@ func hexContext(b []byte) string {
 // account makes the ledgers of a pair, has them explained and checks them.
 func (w *moduleWorker) account(m *Module, ma, mb *kmod.Module, ca, cb kbuild.Content) (*Account, error) {
 	ls := w.ledgers
+	if payload := ma != nil && mb != nil && m.Verdict != PayloadIdentical; payload && max(ma.Decoded, mb.Decoded) > keepScratch {
+		ls.large <- struct{}{}
+		defer func() { <-ls.large }()
+	}
 	defer ls.free()
 	p := &Pair{
 		Name: m.Name, PayloadEqual: m.Verdict == PayloadIdentical,

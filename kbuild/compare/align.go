@@ -49,7 +49,8 @@ type aligner struct {
 	owner   []int32 // of each region its pairing, -1 for none
 	pairs   []pairing
 
-	index   map[identity][]int32
+	index   map[identity]int32 // the first of a name that is left in B
+	next    []int32            // and the one after it, -1 for none
 	match   []int32 // of each unit of A its counterpart in B, or -1
 	matchB  []int32
 	arena   [2][]units.Unit
@@ -79,7 +80,7 @@ func (al *aligner) reset(a, b window) {
 	al.blocks, al.regions, al.owner, al.pairs = al.blocks[:0], al.regions[:0], al.owner[:0], al.pairs[:0]
 	al.arena[0], al.arena[1] = al.arena[0][:0], al.arena[1][:0]
 	if al.index == nil {
-		al.index = map[identity][]int32{}
+		al.index = map[identity]int32{}
 	}
 }
 
@@ -99,13 +100,31 @@ func (al *aligner) region(r Region, pair int32) {
 	al.owner = append(al.owner, pair)
 }
 
+// equal adds a region of equal bytes and their pair. If they continue those of
+// the region before, on both sides, the two become one: nothing lies between them,
+// so whatever is in order with one of them is with the other.
+func (al *aligner) equal(r Region, hash uint64) {
+	if n := len(al.regions); n > 0 {
+		last := &al.regions[n-1]
+		if last.Relation == Same && last.A.End() == r.A.Off && last.B.End() == r.B.Off {
+			last.A.Len += r.A.Len
+			last.B.Len += r.B.Len
+			last.Unit.A, last.Unit.B = whole, whole
+			p := &al.pairs[al.owner[n-1]]
+			p.weight += r.A.Len
+			p.hash += hash
+			return
+		}
+	}
+	al.pairs = append(al.pairs, pairing{a: r.A.Off, b: r.B.Off, weight: r.A.Len, hash: hash})
+	al.region(r, int32(len(al.pairs)-1))
+}
+
 // equalBlock is a block of equal bytes.
 func (al *aligner) equalBlock(i int) {
 	bl := &al.blocks[i]
 	bl.equal = true
-	p := al.pair(bl.A.Off, bl.B.Off, blockHash(bl))
-	al.pairs[p].weight = bl.A.Len
-	al.region(Region{A: bl.A, B: bl.B, Relation: Same, Unit: Unit{int32(i), whole, whole}}, p)
+	al.equal(Region{A: bl.A, B: bl.B, Relation: Same, Unit: Unit{int32(i), whole, whole}}, blockHash(bl))
 }
 
 func (al *aligner) pair(a, b int64, hash uint64) int32 {
@@ -124,6 +143,9 @@ func (al *aligner) alignUnits(i int, key func(u *units.Unit) uint64) {
 		}
 	}
 	al.matchUnits(ua, ub)
+	if n := len(ua); n > 1<<14 { // a large table is read in one piece
+		al.regions, al.owner = slices.Grow(al.regions, n), slices.Grow(al.owner, n)
+	}
 	h := blockHash(bl)
 	for x := range ua {
 		a := Range{ua[x].Off, ua[x].Len}
@@ -179,20 +201,21 @@ func fill(s []int32, n int) []int32 {
 
 func (al *aligner) matchNames(ua, ub []units.Unit, lo int) {
 	clear(al.index)
+	al.next = fill(al.next, len(ub))
 	id := func(u *units.Unit) identity { return identity{u.Kind, u.Key, u.Name} }
-	for y := range ub {
+	for y := len(ub) - 1; y >= 0; y-- {
 		k := id(&ub[y])
-		al.index[k] = append(al.index[k], int32(y))
+		if first, ok := al.index[k]; ok {
+			al.next[y] = first
+		}
+		al.index[k] = int32(y)
 	}
 	for x := range ua {
 		k := id(&ua[x])
-		l := al.index[k]
-		if len(l) == 0 {
-			continue
+		if y, ok := al.index[k]; ok && y >= 0 {
+			al.index[k] = al.next[y]
+			al.match[lo+x], al.matchB[lo+int(y)] = int32(lo)+y, int32(lo+x)
 		}
-		y := int(l[0])
-		al.index[k] = l[1:]
-		al.match[lo+x], al.matchB[lo+y] = int32(lo+y), int32(lo+x)
 	}
 }
 
@@ -249,9 +272,7 @@ func (al *aligner) unitPair(u Unit, x, y *units.Unit, hash uint64) {
 		return
 	}
 	if bytes.Equal(a, b) {
-		p := al.pair(x.Off, y.Off, hash)
-		al.pairs[p].weight = x.Len
-		al.region(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Same, Unit: u}, p)
+		al.equal(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Same, Unit: u}, hash)
 		return
 	}
 	switch x.Kind {

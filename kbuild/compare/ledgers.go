@@ -16,6 +16,7 @@ import (
 
 // ledgers makes the ledgers of pairs and keeps its memory from pair to pair.
 type ledgers struct {
+	large   chan struct{} // held by the one pair at a time that needs much memory
 	layers  [LayerUnit + 1]aligner
 	scratch [2][]byte
 	tails   [2][]byte
@@ -24,7 +25,7 @@ type ledgers struct {
 	check   checker
 }
 
-func newLedgers() *ledgers { return new(ledgers) }
+func newLedgers(large chan struct{}) *ledgers { return &ledgers{large: large} }
 
 // maxAccounted is the size in bytes above which a payload that differs is not
 // accounted for: far above that of any module without debug information.
@@ -99,8 +100,13 @@ func (ls *ledgers) free() {
 		}
 	}
 	for i := range ls.layers {
-		if cap(ls.layers[i].regions) > 1<<16 {
-			ls.layers[i] = aligner{}
+		if al := &ls.layers[i]; cap(al.regions) > 1<<15 || cap(al.arena[0])+cap(al.arena[1]) > 1<<16 {
+			*al = aligner{}
+		}
+	}
+	for i := range ls.files {
+		if len(ls.files[i].Bytes) > keepScratch {
+			ls.files[i] = units.File{}
 		}
 	}
 }
@@ -207,9 +213,7 @@ func (al *aligner) streams(p *Pair, i int) error {
 				return err
 			}
 			if n == 0 {
-				pr := al.pair(a.Off, b.Off, mix(uint64(x+int(y))))
-				al.pairs[pr].weight = a.Len
-				al.region(Region{A: a, B: b, Relation: Same, Unit: u}, pr)
+				al.equal(Region{A: a, B: b, Relation: Same, Unit: u}, mix(uint64(x+int(y))))
 				continue
 			}
 		}

@@ -84,14 +84,14 @@ type moduleWorker struct {
 	detail     bool
 }
 
-func newModuleWorker(o *Options, budget *spool.Budget) *moduleWorker {
+func newModuleWorker(o *Options, budget *spool.Budget, large chan struct{}) *moduleWorker {
 	ko := &kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir, Budget: budget}
 	w := &moduleWorker{
 		opA: kmod.NewOpener(ko), opB: kmod.NewOpener(ko), hash: hashset.NewHasher(hashset.Flat, 0),
 		bufA: make([]byte, 128<<10), bufB: make([]byte, 128<<10), explain: o.Explain, detail: o.Detail,
 	}
 	if w.explain != nil {
-		w.ledgers = newLedgers()
+		w.ledgers = newLedgers(large)
 	}
 	return w
 }
@@ -105,7 +105,8 @@ func (w *moduleWorker) close() {
 func modules(ctx context.Context, pairs []modulePair, o *Options) ([]Module, error) {
 	out := make([]Module, len(pairs))
 	budget := spool.NewBudget(spool.DefaultBudget)
-	start := func() *moduleWorker { return newModuleWorker(o, budget) }
+	large := make(chan struct{}, 1)
+	start := func() *moduleWorker { return newModuleWorker(o, budget, large) }
 	err := pool.Each(ctx, o.Workers, len(pairs), start, (*moduleWorker).close, func(w *moduleWorker, i int) error {
 		m, err := w.compare(&pairs[i])
 		if err != nil {

@@ -3,6 +3,7 @@
 package compare
 
 import (
+	"cmp"
 	"io"
 	"slices"
 
@@ -114,28 +115,41 @@ func (v *View) StoredBytes(r Range) []byte {
 	return b
 }
 
-// MapA says where the byte at an offset in A is in B, by the innermost ledger:
-// ok if it is one of Same or Moved bytes. The end of such a region counts as a
-// part of it if nothing else begins there.
-func (p *Pair) MapA(off int64) (b int64, ok bool) {
+// AtA returns the region of the innermost ledger that holds the byte at an offset
+// in A; nil if there is none.
+func (p *Pair) AtA(off int64) *Region {
 	rs := p.Unit.Regions
 	i, found := slices.BinarySearchFunc(rs, off, func(r Region, off int64) int {
 		if r.A.Len == 0 {
 			return 1
 		}
-		return int(min(max(r.A.Off-off, -1), 1))
+		return cmp.Compare(r.A.Off, off)
 	})
 	if !found {
 		i--
 	}
-	if i < 0 {
+	if i < 0 || off >= rs[i].A.End() {
+		return nil
+	}
+	return &rs[i]
+}
+
+// MapA says where the byte at an offset in A has gone in B, by the alignment of
+// the innermost ledger: that of Same and Moved bytes, and the first one of a unit
+// that is recognised but has changed. ok is false for all others.
+func (p *Pair) MapA(off int64) (b int64, ok bool) {
+	r := p.AtA(off)
+	if r == nil {
 		return 0, false
 	}
-	r := &rs[i]
-	if off >= r.A.End() || r.Relation == Changed {
+	if r.Relation != Changed {
+		return r.B.Off + off - r.A.Off, true
+	}
+	if r.Unit.A < 0 || r.Unit.B < 0 {
 		return 0, false
 	}
-	return r.B.Off + off - r.A.Off, true
+	ua, ub := p.UnitA(p.Unit, r), p.UnitB(p.Unit, r)
+	return ub.Off, off == ua.Off
 }
 
 // Claim makes o the owner of a region that has none yet; it reports whether it

@@ -74,6 +74,29 @@ func ModuleOfManifest(ctx context.Context, m *hashset.Manifest, manifest, file s
 	return nil, fmt.Errorf("%w in the manifest: %s", ErrNoSuchModule, name)
 }
 
+// ModuleOfBuilds compares the modules of that name of two builds, and nothing
+// else of them.
+func ModuleOfBuilds(ctx context.Context, a, b *kbuild.Build, name string, o *Options) (*Comparison, error) {
+	want := kbuild.ModprobeName(kbuild.ModuleName(name))
+	var found []modulePair
+	for _, p := range pairModules(a, b) {
+		if p.name == name || kbuild.ModprobeName(p.name) == want {
+			found = append(found, p)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w in either build: %s", ErrNoSuchModule, name)
+	case 1:
+		return one(ctx, sideOf(a), sideOf(b), found[0], o)
+	}
+	i := slices.IndexFunc(found, func(p modulePair) bool { return p.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("several modules have the name %s: %s and %s; give the path", name, found[0].name, found[1].name)
+	}
+	return one(ctx, sideOf(a), sideOf(b), found[i], o)
+}
+
 // one compares a single pair.
 func one(ctx context.Context, a, b Side, p modulePair, o *Options) (*Comparison, error) {
 	if o == nil {
@@ -82,7 +105,7 @@ func one(ctx context.Context, a, b Side, p modulePair, o *Options) (*Comparison,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := newModuleWorker(o, spool.NewBudget(spool.DefaultBudget))
+	w := newModuleWorker(o, spool.NewBudget(spool.DefaultBudget), make(chan struct{}, 1))
 	defer w.close()
 	m, err := w.compare(&p)
 	if err != nil {
@@ -119,6 +142,7 @@ func (c *Comparison) Mirror() *Comparison {
 		x := &m.Modules[i]
 		x.A, x.B, x.PosA, x.PosB, x.TwinA, x.TwinB = x.B, x.A, x.PosB, x.PosA, x.TwinB, x.TwinA
 		x.Only = x.Only.mirror()
+		x.Account = x.Account.mirror()
 	}
 	if r := c.Root; r != nil {
 		m.Root = &RootPair{r.Verdict, r.SchemeB, r.SchemeA, r.B, r.A}

@@ -5,9 +5,9 @@
 // never acquit: regions are not its to change, and a region that it does not
 // claim stays unexplained.
 //
-// Each file holds one family of causes: the causes, as values in the catalogue,
-// and a function that looks at a pair and claims what it can account for, every
-// byte of it. Families run from the outside in; the first claim of a region
+// Each file holds one family of causes: the causes, as values that the catalogue
+// lists, and a function that looks at a pair and claims what it can account for,
+// every byte of it. Families run from the outside in; the first claim of a region
 // counts. A family claims
 //
 //   - as root what names itself: a signer, a setting of a compressor, a key of
@@ -19,27 +19,156 @@
 //   - as change the code or data of a named thing.
 package explain
 
-import "github.com/modhash/modhash/kbuild/compare"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/internal/units"
+)
 
 // families in the order in which they are asked.
 var families = [...]func(*pair){
-	wrapping,
+	compression,
+	trailers,
+	modinfo,
+	notes,
+	texts,
+	checksums,
+	stripping,
+	headers,
+	symbols,
+	relocations,
+	padding,
+	code,
+	consistent,
 }
 
-// pair is a pair that is being explained, and what families share.
-type pair struct {
-	*compare.Pair
+// catalogue holds the causes of all families.
+var catalogue = [...][]*compare.Cause{
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, textCauses, checksumCauses,
+	strippingCauses, headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses,
 }
 
-// Run claims all regions of the pair that it can account for.
+// Causes returns all causes that [Run] can name, sorted by id.
+func Causes() []*compare.Cause {
+	all := slices.Concat(catalogue[:]...)
+	slices.SortFunc(all, func(x, y *compare.Cause) int { return cmp.Compare(x.ID, y.ID) })
+	return all
+}
+
+// Run claims all regions of the pair that it can account for. It is meant for
+// [compare.Options.Explain] and may be called concurrently.
 func Run(p *compare.Pair) {
-	x := &pair{Pair: p}
+	x := &pair{Pair: p, owners: map[ownerKey]*compare.Owner{}}
+	x.index()
 	for _, f := range families {
 		f(x)
 	}
 }
 
-// Causes returns all causes that Run can name, sorted by id.
-func Causes() []*compare.Cause { return nil }
+// pair is a pair that is being explained, and what families share.
+type pair struct {
+	*compare.Pair
+	owners map[ownerKey]*compare.Owner
+	// ids say what the sections are, ords how many symbols of the same name come
+	// before each; both for A and B.
+	ids  [2][]sectionID
+	ords [2][]int32
+	// roots are the causes that were claimed and reach further than their bytes.
+	roots []*compare.Cause
+}
 
-func wrapping(*pair) {}
+// index fills in what is looked up often.
+func (p *pair) index() {
+	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
+		if f == nil {
+			return
+		}
+		seen := map[string]int{}
+		for k := range f.Sections {
+			name := f.Sections[k].Name
+			p.ids[i] = append(p.ids[i], sectionID{name, seen[name]})
+			seen[name]++
+		}
+		clear(seen)
+		for _, y := range f.Symbols() {
+			p.ords[i] = append(p.ords[i], int32(seen[y.Name]))
+			seen[y.Name]++
+		}
+	}
+}
+
+// sectionID is what a section is on both sides.
+type sectionID struct {
+	name string
+	ord  int
+}
+
+// sameSection: the two numbers are those of one section.
+func (p *pair) sameSection(a, b int) bool {
+	if a < 0 || b < 0 || a >= len(p.ids[0]) || b >= len(p.ids[1]) {
+		return a == b && a >= len(p.ids[0]) && b >= len(p.ids[1])
+	}
+	return p.ids[0][a] == p.ids[1][b]
+}
+
+type ownerKey struct {
+	cause         *compare.Cause
+	subject, a, b string
+}
+
+// owner makes the owner of a cause, one for equal arguments.
+func (p *pair) owner(c *compare.Cause, subject, a, b string) *compare.Owner {
+	k := ownerKey{c, subject, a, b}
+	o := p.owners[k]
+	if o == nil {
+		o = &compare.Owner{Cause: c, Subject: subject, A: a, B: b}
+		p.owners[k] = o
+		if c.Class == compare.Root && !c.Local && !slices.Contains(p.roots, c) {
+			p.roots = append(p.roots, c)
+		}
+	}
+	return o
+}
+
+// place is a region that asks for an owner, with the unit it belongs to.
+type place struct {
+	*compare.Region
+	block *compare.Block
+	// a and b are the whole units; of a side that lacks it, Len is 0.
+	a, b units.Unit
+}
+
+// both: the unit is on both sides.
+func (x *place) both() bool { return x.a.Len > 0 && x.b.Len > 0 }
+
+// unit is the unit on the side that has it, A before B.
+func (x *place) unit() *units.Unit {
+	if x.a.Len > 0 {
+		return &x.a
+	}
+	return &x.b
+}
+
+// each calls f for every region of a ledger that differs and has no owner.
+func (p *pair) each(l *compare.Ledger, f func(x *place)) {
+	if l == nil {
+		return
+	}
+	for i := range l.Regions {
+		r := &l.Regions[i]
+		if r.Relation != compare.Same && r.Owner == nil {
+			f(&place{r, p.Block(l, r), p.UnitA(l, r), p.UnitB(l, r)})
+		}
+	}
+}
+
+// bytes returns the whole units of a place.
+func (p *pair) bytes(x *place) (a, b []byte) {
+	return p.BytesA(compare.Range{Off: x.a.Off, Len: x.a.Len}), p.BytesB(compare.Range{Off: x.b.Off, Len: x.b.Len})
+}
+
+func (p *pair) claim(x *place, c *compare.Cause, subject, a, b string) {
+	compare.Claim(x.Region, p.owner(c, subject, a, b))
+}

@@ -2,7 +2,11 @@
 
 package units
 
-import "github.com/modhash/modhash/kbuild/internal/elfview"
+import (
+	"slices"
+
+	"github.com/modhash/modhash/kbuild/internal/elfview"
+)
 
 type section = elfview.Section
 
@@ -55,6 +59,7 @@ func (f *File) relocs(dst []Unit, bl *Block) []Unit {
 	s := &f.Sections[bl.Index]
 	size := f.relSize(s.Type)
 	at, end := bl.Off, bl.Off+bl.Len
+	dst = slices.Grow(dst, int(bl.Len/size)+1)
 	for i := int32(0); end-at >= size; i++ {
 		dst = append(dst, Unit{at, size, Reloc, i, f.Rel(f.Bytes[at:at+size], s.Type).Offset, ""})
 		at += size

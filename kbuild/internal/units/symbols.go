@@ -177,3 +177,23 @@ func (f *File) ranges(dst []Unit, bl *Block) []Unit {
 	gap(end)
 	return dst
 }
+
+// At returns the symbol that names the byte at an offset of a section; nil if
+// none does.
+func (f *File) At(sec int, off uint64) *Sym {
+	f.readSymbols()
+	list := f.syms.bySec[sec]
+	i, _ := slices.BinarySearchFunc(list, off, func(i int32, off uint64) int {
+		if f.syms.syms[i].Value <= off {
+			return -1
+		}
+		return 1
+	})
+	if i == 0 {
+		return nil
+	}
+	for i--; i > 0 && f.syms.syms[list[i-1]].Value == f.syms.syms[list[i]].Value; {
+		i--
+	}
+	return &f.syms.syms[list[i]]
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/internal/units"
+)
+
+var (
+	release = compare.Cause{ID: "version.release", Class: compare.Root, Local: true, Title: "another kernel release",
+		Mend: "the same version, CONFIG_LOCALVERSION and a clean source tree (CONFIG_LOCALVERSION_AUTO off)", Doc: docRepro}
+	vermagicFlags = compare.Cause{ID: "modinfo.vermagic-flags", Class: compare.Root, Title: "another preemption, SMP or modversions setting",
+		Mend: "the same .config (CONFIG_PREEMPT…, CONFIG_SMP, CONFIG_MODVERSIONS)", Doc: "include/linux/vermagic.h"}
+	randstruct = compare.Cause{ID: "randstruct", Class: compare.Root, Title: "structures laid out by another random seed",
+		Mend: "keep the seed (scripts/basic/randstruct.seed), or CONFIG_RANDSTRUCT_NONE", Doc: docRepro}
+	srcversion = compare.Cause{ID: "modinfo.srcversion", Class: compare.Root, Local: true, Title: "another checksum of the sources",
+		Mend: "the same sources; comments count", Doc: "scripts/mod/sumversion.c"}
+	modinfoFlag = compare.Cause{ID: "modinfo.flag", Class: compare.Root, Local: true, Title: "another flag of the build in modinfo",
+		Mend: "build in one way: in the tree or outside of it, with the same options", Doc: "scripts/mod/modpost.c"}
+	modinfoOrder = compare.Cause{ID: "modinfo.order", Class: compare.Root, Local: true, Title: "modinfo in another order",
+		Mend: "the same compiler, linker and modpost", Doc: "scripts/mod/modpost.c"}
+	modinfoChange = compare.Cause{ID: "change.modinfo", Class: compare.CodeChange, Title: "modinfo of another content"}
+)
+
+var modinfoCauses = []*compare.Cause{&release, &vermagicFlags, &randstruct, &srcversion, &modinfoFlag, &modinfoOrder, &modinfoChange}
+
+// buildFlags are keys that the build writes and that say nothing about what the
+// module does, with all the values that there are.
+var buildFlags = map[string]string{"intree": "Y", "retpoline": "Y", "staging": "Y"}
+
+// modinfo explains the section .modinfo.
+func modinfo(p *pair) {
+	p.each(p.Unit, func(x *place) {
+		u := x.unit()
+		switch {
+		case u.Kind != units.Modinfo:
+		case x.Relation == compare.Moved:
+			p.claim(x, &modinfoOrder, "", "", "")
+		case x.both():
+			a, b := p.bytes(x)
+			p.modinfoValue(x, u.Name, value(a), value(b))
+		case buildFlags[u.Name] != "":
+			a, b := p.bytes(x)
+			if v := string(value(append(a, b...))); v == buildFlags[u.Name] {
+				p.claim(x, &modinfoFlag, u.Name, string(value(a)), string(value(b)))
+				return
+			}
+			p.claim(x, &modinfoChange, u.Name, string(value(a)), string(value(b)))
+		default:
+			a, b := p.bytes(x)
+			p.claim(x, &modinfoChange, u.Name, shown(value(a)), shown(value(b)))
+		}
+	})
+}
+
+// value is what follows the key.
+func value(b []byte) []byte {
+	_, v, _ := bytes.Cut(bytes.TrimRight(b, "\x00"), []byte("="))
+	return v
+}
+
+// shown is a value as an owner quotes it.
+func shown(b []byte) string {
+	if len(b) > 100 {
+		return string(b[:100]) + "…"
+	}
+	return string(b)
+}
+
+func (p *pair) modinfoValue(x *place, key string, a, b []byte) {
+	switch {
+	case key == "vermagic" && p.vermagic(x, string(a), string(b)):
+	case key == "srcversion" && isSrcversion(a) && isSrcversion(b):
+		p.claim(x, &srcversion, "", "", "")
+	default:
+		p.claim(x, &modinfoChange, key, shown(a), shown(b))
+	}
+}
+
+// isSrcversion: 23 upper-case hex digits, as modpost writes an MD4.
+func isSrcversion(b []byte) bool {
+	return len(b) == 23 && len(bytes.Trim(b, "0123456789ABCDEF")) == 0
+}
+
+// vermagicWords are those that a kernel's build can put behind the release.
+var vermagicWords = map[string]bool{
+	"SMP": true, "preempt": true, "preempt_rt": true, "mod_unload": true, "modversions": true, "aarch64": true, "p2v8": true, "ARMv6": true, "ARMv7": true,
+	"MIPS32_R1": true, "MIPS32_R2": true, "MIPS64_R2": true, "RISCV": true, "riscv": true, "relocatable": true, "686": true,
+}
+
+// vermagic accounts for all of two vermagics, or for nothing: each word must be
+// one that a build writes.
+func (p *pair) vermagic(x *place, a, b string) bool {
+	ra, wordsA, randA, okA := cutVermagic(a)
+	rb, wordsB, randB, okB := cutVermagic(b)
+	switch {
+	case !okA || !okB:
+		return false
+	case ra != rb:
+		p.claim(x, &release, "", ra, rb)
+	case randA != randB:
+		p.claim(x, &randstruct, "", randA, randB)
+	default:
+		p.claim(x, &vermagicFlags, "", wordsA, wordsB)
+	}
+	return true
+}
+
+func cutVermagic(s string) (rel, words, rand string, ok bool) {
+	rel, rest, _ := strings.Cut(s, " ")
+	for _, w := range strings.Fields(rest) {
+		if strings.HasPrefix(w, "RANDSTRUCT_") {
+			rand = w
+			continue
+		}
+		if !vermagicWords[w] {
+			return rel, "", "", false
+		}
+		words += w + " "
+	}
+	return rel, words, rand, rel != "" && cleanText([]byte(rel))
+}
+
+// releases are the two kernel releases by the vermagics; "" if unknown.
+func (p *pair) releases() (a, b string) {
+	get := func(f *units.File) string {
+		if f == nil {
+			return ""
+		}
+		s := f.Section(".modinfo")
+		if s == nil || s.Type == 8 {
+			return ""
+		}
+		for e := range bytes.SplitSeq(f.Bytes[s.Offset:s.Offset+s.Size], []byte{0}) {
+			if v, ok := bytes.CutPrefix(e, []byte("vermagic=")); ok {
+				rel, _, _ := bytes.Cut(v, []byte(" "))
+				return string(rel)
+			}
+		}
+		return ""
+	}
+	return get(p.A.ELF), get(p.B.ELF)
+}

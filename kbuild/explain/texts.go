@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package explain
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/internal/units"
+)
+
+var (
+	pathString = compare.Cause{ID: "path.string", Class: compare.Root, Local: true, Title: "another build path in strings",
+		Mend: "build in the same folder, or KCFLAGS=-ffile-prefix-map=OLD=NEW", Doc: docRepro}
+	pathDebug = compare.Cause{ID: "path.debug", Class: compare.Root, Local: true, Title: "another build path in debug information",
+		Mend: "build in the same folder, or KCFLAGS=-fdebug-prefix-map=OLD=NEW", Doc: docRepro}
+	timestamp = compare.Cause{ID: "timestamp.string", Class: compare.Root, Local: true, Title: "another date or time in strings",
+		Mend: "SOURCE_DATE_EPOCH, and no __DATE__ and __TIME__ in the sources (-Werror=date-time)", Doc: docRepro}
+	releaseString = compare.Cause{ID: "version.string", Class: compare.Root, Local: true, Title: "another kernel release in strings",
+		Mend: "the same version and CONFIG_LOCALVERSION", Doc: docRepro}
+	compiler = compare.Cause{ID: "toolchain.compiler", Class: compare.Root, Title: "another compiler or linker",
+		Mend: "the same versions of the toolchain", Doc: "Documentation/process/changes.rst"}
+	producer = compare.Cause{ID: "toolchain.producer", Class: compare.Root, Title: "another compiler, or other options, by the debug information",
+		Mend: "the same versions of the toolchain and the same options", Doc: docRepro}
+	stringOrder  = compare.Cause{ID: "layout.string-order", Class: compare.Derived, Local: true, Title: "the same strings in another order"}
+	stringChange = compare.Cause{ID: "change.string", Class: compare.CodeChange, Title: "other strings"}
+	nameChange   = compare.Cause{ID: "change.name", Class: compare.CodeChange, Title: "names of symbols and sections that came or went"}
+)
+
+var textCauses = []*compare.Cause{&pathString, &pathDebug, &timestamp, &releaseString, &compiler, &producer, &stringOrder, &stringChange, &nameChange}
+
+// texts explains sections of strings. A string that differs is a change unless
+// one rule accounts for each of its differing bytes.
+func texts(p *pair) {
+	relA, relB := p.releases()
+	moves := p.pathMoves()
+	p.each(p.Unit, func(x *place) {
+		u := x.unit()
+		if u.Kind != units.String || x.block.Kind != units.Section {
+			return
+		}
+		debug := strings.HasPrefix(x.block.Name, ".debug_")
+		names := x.block.Name == ".strtab" || x.block.Name == ".shstrtab" || x.block.Name == "__version_ext_names"
+		a, b := p.bytes(x)
+		sa, sb := string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))
+		switch {
+		case x.Relation == compare.Moved:
+			p.claim(x, &stringOrder, "", "", "")
+		case x.block.Name == ".comment":
+			p.claim(x, &compiler, "", shown([]byte(sa)), shown([]byte(sb)))
+		case names:
+			p.claim(x, &nameChange, u.Name, "", "")
+		case debug && isProducer(sa) && isProducer(sb):
+			p.claim(x, &producer, "", shown([]byte(sa)), shown([]byte(sb)))
+		case x.both() && relA != relB && relA != "" && relB != "" && sa != sb && replaced(sa, sb, relA, relB):
+			p.claim(x, &releaseString, "", relA, relB)
+		case x.both() && p.moved(x, sa, sb, moves, debug):
+		case x.both() && sameButTime(sa, sb):
+			p.claim(x, &timestamp, "", "", "")
+		case x.both():
+			p.claim(x, &stringChange, "string in "+x.block.Name, shown([]byte(sa)), shown([]byte(sb)))
+		default:
+			p.claim(x, &stringChange, "string in "+x.block.Name, shown([]byte(sa)), shown([]byte(sb)))
+		}
+	})
+}
+
+func isProducer(s string) bool {
+	return strings.HasPrefix(s, "GNU ") || strings.HasPrefix(s, "clang version ") || strings.HasPrefix(s, "rustc version ")
+}
+
+// replaced: sb is sa with every occurrence of old replaced.
+func replaced(sa, sb, old, new string) bool {
+	return strings.ReplaceAll(sa, old, new) == sb && strings.ReplaceAll(sb, new, old) == sa
+}
+
+// move is a folder that is another one on side B.
+type move struct{ a, b string }
+
+// pathMoves finds the folders by which paths differ: those of pairs of strings
+// that are equal but for the start of an absolute path. A folder has moved only if
+// no string holds its old name on side B, nor its new one on side A; so a single
+// path that was tampered with among others is none.
+func (p *pair) pathMoves() map[move]bool {
+	moves := map[move]bool{}
+	p.each(p.Unit, func(x *place) {
+		if x.unit().Kind != units.String || !x.both() || x.Relation != compare.Changed || x.block.Kind != units.Section {
+			return
+		}
+		a, b := p.bytes(x)
+		if m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))); ok {
+			moves[m] = true
+		}
+	})
+	for m := range moves {
+		if p.anyString(p.B.ELF, m.a) || p.anyString(p.A.ELF, m.b) {
+			delete(moves, m)
+		}
+	}
+	return moves
+}
+
+// anyString: a section of strings holds the folder, followed by a slash.
+func (p *pair) anyString(f *units.File, folder string) bool {
+	want := []byte(folder + "/")
+	for i := range f.Sections {
+		s := &f.Sections[i]
+		if s.Flags&0x20 == 0 || s.Type == 8 {
+			continue
+		}
+		if bytes.Contains(f.Bytes[s.Offset:s.Offset+s.Size], want) {
+			return true
+		}
+	}
+	return false
+}
+
+// pathMove finds how two strings differ if they do so in one absolute path, or in
+// several in the same way, and only in whole folders at its start: the longest
+// common end of both, from a slash on, stays.
+func pathMove(sa, sb string) (move, bool) {
+	pre := 0
+	for pre < len(sa) && pre < len(sb) && sa[pre] == sb[pre] {
+		pre++
+	}
+	start := strings.LastIndexAny(sa[:pre], " \t\"'=:(,") + 1
+	ta, tb := cutToken(sa[start:]), cutToken(sb[start:])
+	if len(ta) < 2 || len(tb) < 2 || ta[0] != '/' || tb[0] != '/' {
+		return move{}, false
+	}
+	n := sameEnd(ta, tb)
+	tail := ta[len(ta)-n:]
+	slash := strings.IndexByte(tail, '/')
+	if slash < 0 {
+		if !strings.ContainsAny(ta, ".") && start == 0 && len(ta) == len(sa) && len(tb) == len(sb) {
+			return move{ta, tb}, true // the folder of the build itself
+		}
+		return move{}, false
+	}
+	tail = tail[slash:]
+	m := move{strings.TrimSuffix(ta, tail), strings.TrimSuffix(tb, tail)}
+	ok := len(m.a) > 1 && len(m.b) > 1 && len(tail) > 1 && replaced(sa, sb, m.a+"/", m.b+"/")
+	return m, ok
+}
+
+func cutToken(s string) string {
+	if i := strings.IndexAny(s, " \t\"'=:(),\n"); i >= 0 {
+		s = s[:i]
+	}
+	return s
+}
+
+func sameEnd(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+		n++
+	}
+	return n
+}
+
+// moved claims a string of which one of the moves accounts for every difference.
+func (p *pair) moved(x *place, sa, sb string, moves map[move]bool, debug bool) bool {
+	m, ok := pathMove(sa, sb)
+	if !ok || !moves[m] {
+		return false
+	}
+	c := &pathString
+	if debug {
+		c = &pathDebug
+	}
+	p.claim(x, c, "", m.a, m.b)
+	return true
+}
+
+// times are the layouts of __DATE__, __TIME__ and what people write by hand.
+var times = []string{"Jan _2 2006", "15:04:05", "2006-01-02", "20060102", "2006/01/02", "Mon Jan _2 15:04:05 2006", "Mon Jan _2 15:04:05 MST 2006", "2006-01-02T15:04:05Z"}
+
+// sameButTime: the two strings are equal but for dates and times, in the same
+// layouts in the same places.
+func sameButTime(a, b string) bool {
+	if a == b {
+		return false
+	}
+	for a != "" && b != "" {
+		if n := timeAt(a, b); n > 0 {
+			a, b = a[n:], b[n:]
+			continue
+		}
+		if a[0] != b[0] {
+			return false
+		}
+		a, b = a[1:], b[1:]
+	}
+	return a == b
+}
+
+// timeAt is the length of a time that both strings begin with, and that differs.
+func timeAt(a, b string) int {
+	if c := a[0]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z') {
+		return 0
+	}
+	for _, layout := range times {
+		n := len(layout)
+		if len(a) < n || len(b) < n || a[:n] == b[:n] {
+			continue
+		}
+		ta, errA := time.Parse(layout, a[:n])
+		tb, errB := time.Parse(layout, b[:n])
+		// Round trips leave out what the parser only tolerates.
+		if errA == nil && errB == nil && ta.Format(layout) == a[:n] && tb.Format(layout) == b[:n] {
+			return n
+		}
+	}
+	return 0
+}
