@@ -51,7 +51,7 @@ type aligner struct {
 
 	index   map[identity]int32 // the first of a name that is left in B
 	next    []int32            // and the one after it, -1 for none
-	match   []int32 // of each unit of A its counterpart in B, or -1
+	match   []int32            // of each unit of A its counterpart in B, or -1
 	matchB  []int32
 	arena   [2][]units.Unit
 	heavy   []int32
@@ -72,7 +72,9 @@ type window struct {
 }
 
 // Slice returns n bytes at off, which is an offset in the file.
-func (w window) Slice(off, n int64) []byte { return w.b[off-w.base : off-w.base+n] }
+func (w window) Slice(off, n int64) []byte {
+	return w.b[off-w.base : off-w.base+n : off-w.base+n]
+}
 
 func (al *aligner) reset(a, b window) {
 	al.a, al.b = a, b

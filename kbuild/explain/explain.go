@@ -33,9 +33,9 @@ var families = [...]func(*pair){
 	trailers,
 	modinfo,
 	notes,
+	stripping,
 	texts,
 	checksums,
-	stripping,
 	headers,
 	symbols,
 	relocations,
@@ -46,8 +46,8 @@ var families = [...]func(*pair){
 
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
-	compressionCauses, trailerCauses, modinfoCauses, noteCauses, textCauses, checksumCauses,
-	strippingCauses, headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses,
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, textCauses, checksumCauses,
+	headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses,
 }
 
 // Causes returns all causes that [Run] can name, sorted by id.
@@ -62,6 +62,7 @@ func Causes() []*compare.Cause {
 func Run(p *compare.Pair) {
 	x := &pair{Pair: p, owners: map[ownerKey]*compare.Owner{}}
 	x.index()
+	x.edited = x.sameBuildID()
 	for _, f := range families {
 		f(x)
 	}
@@ -75,6 +76,8 @@ type pair struct {
 	// before each; both for A and B.
 	ids  [2][]sectionID
 	ords [2][]int32
+	// edited: the payloads differ, but both have one build id.
+	edited bool
 	// roots are the causes that were claimed and reach further than their bytes.
 	roots []*compare.Cause
 }
@@ -169,6 +172,14 @@ func (p *pair) bytes(x *place) (a, b []byte) {
 	return p.BytesA(compare.Range{Off: x.a.Off, Len: x.a.Len}), p.BytesB(compare.Range{Off: x.b.Off, Len: x.b.Len})
 }
 
+// claim makes a cause the owner of a place. Of what was linked once, what a build
+// would have put there is no cause: it was edited.
 func (p *pair) claim(x *place, c *compare.Cause, subject, a, b string) {
+	if p.edited && fromBuild[c] && x.block.Kind == units.Section {
+		c = &edited
+		if subject == "" {
+			subject = x.block.String()
+		}
+	}
 	compare.Claim(x.Region, p.owner(c, subject, a, b))
 }

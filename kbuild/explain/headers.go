@@ -124,12 +124,12 @@ func (p *pair) fieldFollows(field string, i, j int) bool {
 	nobits := a.Type == elfview.SHTNobits
 	switch field {
 	case "sh_name":
-		return true // the names that the two offsets lead to are equal
+		return a.Name != "" // the names that the two offsets lead to are equal
 	case "sh_offset":
 		return a.Offset <= uint64(len(fa.Bytes)) && b.Offset <= uint64(len(fb.Bytes)) && p.follows(a.Offset, b.Offset, max(a.Addralign, b.Addralign))
 	case "sh_size":
 		// The bytes are accounted for as that section's.
-		return !nobits && a.Name != ".gnu.linkonce.this_module"
+		return !nobits && a.Type != 0 && a.Name != ".gnu.linkonce.this_module"
 	case "sh_link":
 		return p.sameSection(int(a.Link), int(b.Link))
 	case "sh_info":

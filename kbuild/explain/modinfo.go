@@ -4,6 +4,7 @@ package explain
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/kbuild/compare"
@@ -45,7 +46,7 @@ func modinfo(p *pair) {
 			p.modinfoValue(x, u.Name, value(a), value(b))
 		case buildFlags[u.Name] != "":
 			a, b := p.bytes(x)
-			if v := string(value(append(a, b...))); v == buildFlags[u.Name] {
+			if v := string(value(slices.Concat(a, b))); v == buildFlags[u.Name] {
 				p.claim(x, &modinfoFlag, u.Name, string(value(a)), string(value(b)))
 				return
 			}

@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/kbuild/compare"
@@ -34,21 +35,43 @@ func stripping(p *pair) {
 		}
 		return "stripped"
 	}
-	p.each(p.Unit, func(x *place) {
-		u := x.unit()
-		name := ""
-		switch {
-		case x.both() || x.Relation != compare.Changed:
-			return
-		case x.block.Kind == units.Section && strippable(x.block.Name):
-			name = x.block.Name
-		case u.Kind == units.SectionField, u.Kind == units.Symbol && u.Key == 3, u.Kind == units.String && x.block.Name == ".shstrtab":
-			name = u.Name
+	files := map[string]bool{} // names of sources, whose symbols go with debug information
+	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
+		for _, y := range f.Symbols() {
+			if y.Type() == 4 && p.hasDebug(i) && !p.hasDebug(1-i) {
+				files[y.Name] = true
+			}
 		}
-		if oneSided(name) {
-			p.claim(x, &stripped, "", has(inA[name]), has(inB[name]))
+	}
+	p.each(p.Unit, func(x *place) {
+		if x.both() || x.Relation != compare.Changed {
+			return
+		}
+		u := x.unit()
+		in := 0 // the side that has it
+		if x.a.Len == 0 {
+			in = 1
+		}
+		ok := false
+		switch {
+		case x.block.Kind == units.Section && x.block.A.Len*x.block.B.Len == 0:
+			ok = strippable(x.block.Name) && oneSided(x.block.Name)
+		case u.Kind == units.SectionField, u.Kind == units.String && x.block.Name == ".shstrtab":
+			ok = oneSided(u.Name)
+		case u.Kind == units.Symbol && (u.Key == 3 || u.Key == 4): // of a section, of a file
+			ok = p.hasDebug(in) && !p.hasDebug(1-in)
+		case u.Kind == units.String && x.block.Name == ".strtab":
+			ok = files[u.Name]
+		}
+		if ok {
+			p.claim(x, &stripped, "", has(p.hasDebug(0)), has(p.hasDebug(1)))
 		}
 	})
+}
+
+// hasDebug: the side has a section of debug information.
+func (p *pair) hasDebug(side int) bool {
+	return slices.ContainsFunc(p.ids[side], func(id sectionID) bool { return strings.HasPrefix(id.name, ".debug_") })
 }
 
 // names are those of the sections.

@@ -35,16 +35,22 @@ func symbols(p *pair) {
 }
 
 // symbolFollows: all that differs of an entry is where its name is, which number
-// its section has, and where in it its bytes have gone.
+// its section has, where in it its bytes have gone, and how many there are.
 func (p *pair) symbolFollows(i, j int) bool {
 	a, b := &p.A.ELF.Symbols()[i], &p.B.ELF.Symbols()[j]
-	if a.Name != b.Name || a.Info != b.Info || a.Other != b.Other || a.Size != b.Size {
+	if a.Name != b.Name || a.Info != b.Info || a.Other != b.Other ||
+		a.Name == "" && a.NameAt != b.NameAt || !a.Named || !b.Named {
 		return false
 	}
 	if a.Section >= 0xff00 || b.Section >= 0xff00 || a.Section == 0 || b.Section == 0 {
-		return a.Section == b.Section && a.Value == b.Value
+		return a.Section == b.Section && a.Value == b.Value && a.Size == b.Size
 	}
-	return p.samePlace(a.Section, a.Value, b.Section, b.Value, false)
+	if !p.samePlace(a.Section, a.Value, b.Section, b.Value, false) {
+		return false
+	}
+	// What is of another size is accounted for where it lies: the end of the one
+	// must be the end of the other.
+	return a.Size == b.Size || p.samePlace(a.Section, a.Value+a.Size, b.Section, b.Value+b.Size, false)
 }
 
 // samePlace: an offset in a section of A and one of B lead to the same bytes, by

@@ -4,6 +4,7 @@ package explain
 
 import (
 	"bytes"
+	"path"
 	"strings"
 	"time"
 
@@ -48,7 +49,7 @@ func texts(p *pair) {
 		switch {
 		case x.Relation == compare.Moved:
 			p.claim(x, &stringOrder, "", "", "")
-		case x.block.Name == ".comment":
+		case x.block.Name == ".comment" && isCompiler(sa) && isCompiler(sb):
 			p.claim(x, &compiler, "", shown([]byte(sa)), shown([]byte(sb)))
 		case names:
 			p.claim(x, &nameChange, u.Name, "", "")
@@ -67,6 +68,17 @@ func texts(p *pair) {
 	})
 }
 
+// isCompiler: what compilers and linkers write into .comment; "" is that of a side
+// without it.
+func isCompiler(s string) bool {
+	for _, p := range []string{"GCC: (", "clang version ", "Linker: ", "rustc version ", "Debian clang version ", "Ubuntu clang version ", "GNU AS "} {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return s == ""
+}
+
 func isProducer(s string) bool {
 	return strings.HasPrefix(s, "GNU ") || strings.HasPrefix(s, "clang version ") || strings.HasPrefix(s, "rustc version ")
 }
@@ -82,22 +94,22 @@ type move struct{ a, b string }
 // pathMoves finds the folders by which paths differ: those of pairs of strings
 // that are equal but for the start of an absolute path. A folder has moved only if
 // no string holds its old name on side B, nor its new one on side A; so a single
-// path that was tampered with among others is none.
+// path that was tampered with among others is none. Of several folders, each must
+// be that of several strings.
 func (p *pair) pathMoves() map[move]bool {
-	moves := map[move]bool{}
+	found := map[move]int{}
 	p.each(p.Unit, func(x *place) {
 		if x.unit().Kind != units.String || !x.both() || x.Relation != compare.Changed || x.block.Kind != units.Section {
 			return
 		}
 		a, b := p.bytes(x)
 		if m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))); ok {
-			moves[m] = true
+			found[m]++
 		}
 	})
-	for m := range moves {
-		if p.anyString(p.B.ELF, m.a) || p.anyString(p.A.ELF, m.b) {
-			delete(moves, m)
-		}
+	moves := map[move]bool{}
+	for m, n := range found {
+		moves[m] = (n > 1 || len(found) == 1) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)
 	}
 	return moves
 }
@@ -141,8 +153,13 @@ func pathMove(sa, sb string) (move, bool) {
 	}
 	tail = tail[slash:]
 	m := move{strings.TrimSuffix(ta, tail), strings.TrimSuffix(tb, tail)}
-	ok := len(m.a) > 1 && len(m.b) > 1 && len(tail) > 1 && replaced(sa, sb, m.a+"/", m.b+"/")
+	ok := isFolder(m.a) && isFolder(m.b) && len(m.a) > 1 && len(m.b) > 1 && len(tail) > 1 && replaced(sa, sb, m.a+"/", m.b+"/")
 	return m, ok
+}
+
+// isFolder: a clean path of the characters that folders of builds have.
+func isFolder(s string) bool {
+	return strings.Trim(s, "/abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+~-@:") == "" && path.Clean(s) == s
 }
 
 func cutToken(s string) string {

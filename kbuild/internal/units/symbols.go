@@ -14,6 +14,10 @@ type Sym struct {
 	Value, Size uint64
 	Info, Other uint8
 	Section     int // resolved through no extension table: 0xff00 and above are special
+	// NameAt is where the table of names has the name; Named tells whether that is
+	// within the table.
+	NameAt uint32
+	Named  bool
 }
 
 // Type is STT_…: 0 none, 1 object, 2 function, 3 section, 4 file.
@@ -81,7 +85,9 @@ func (f *File) symbol(b, names []byte) Sym {
 		y.Value, y.Size = uint64(o.Uint32(b[4:])), uint64(o.Uint32(b[8:]))
 		y.Info, y.Other, y.Section = b[12], b[13], int(o.Uint16(b[14:]))
 	}
-	y.Name = cstring(names, uint64(o.Uint32(b)))
+	y.NameAt = o.Uint32(b)
+	y.Name = cstring(names, uint64(y.NameAt))
+	y.Named = uint64(y.NameAt) < uint64(len(names))
 	return y
 }
 
