@@ -146,7 +146,7 @@ func (a *app) certifyKey(ctx context.Context, f *keysNewFlags, plan *certPlan, p
 		}
 	}()
 	f.access.warnPIN(a)
-	der, err := plan.certify(k)
+	der, err := plan.certify(k.Signer) // itself, which can sign without randomness
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@
 # signing.sh   signatures, side by side with sign-file and OpenSSL
 # tokens.sh    keys in PKCS #11 tokens
 # differential.sh  signatures changed at random, for the kernel's code and OpenSSL
+# keys.sh      certificates beside those of OpenSSL, keys in images, rotations
 # trouble.sh   full disks and interruptions
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
 # kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
@@ -48,6 +49,8 @@ set -euo pipefail
 . "$E2E_DIR/tokens.sh"
 # shellcheck source-path=SCRIPTDIR source=differential.sh
 . "$E2E_DIR/differential.sh"
+# shellcheck source-path=SCRIPTDIR source=keys.sh
+. "$E2E_DIR/keys.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
 # shellcheck source-path=SCRIPTDIR source=chroot.sh
@@ -129,6 +132,7 @@ main() {
 	signatures
 	tokens
 	differential
+	with_keys
 	machines
 	troubled
 	with_dkms
