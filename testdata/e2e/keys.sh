@@ -51,6 +51,13 @@ as_newest() {
 	cmp "$KEYS/theirs.der" "$KEYS/ours.der"
 }
 
+# by_files: files of all shapes, see there.
+by_files() {
+	local style=4
+	if "$OPENSSL" version | grep -q '^OpenSSL 3'; then style=3; fi
+	TMPDIR=$WORK/tmp "$E2E_DIR/genkey.py" "$MODHASH" "$OPENSSL" "$style" "$SIGN/keys/rsa2048.pem" "$KEYS" 120
+}
+
 # verified_by OPENSSL FILE: it finds the certificate to be signed by its own key.
 verified_by() {
 	"$1" x509 -inform DER -in "$2" -out "$2.pem"
@@ -207,6 +214,7 @@ with_keys() {
 	done
 	for key in p256 p384 p521; do check "keys/as-newest-openssl/$key" as_newest "$key" sha512 -sigopt nonce-type:1; done
 	for key in mldsa44 mldsa65 mldsa87; do check "keys/as-newest-openssl/$key" as_newest "$key" sha512 -sigopt deterministic:1; done
+	check keys/as-newest-openssl/120-files by_files
 	for key in rsa p256 p384 p521; do check "keys/made/$key" made_key "$key" openssl; done
 	for key in rsa p384; do check "keys/made/$key/signs" signs "$key"; done
 	check keys/token in_token

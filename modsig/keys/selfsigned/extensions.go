@@ -188,12 +188,12 @@ func (m *maker) authorityKeyID(value string) ([]byte, error) {
 		switch {
 		case it.name == "none" && len(items) == 1 && !it.has:
 			continue
-		case it.name == "keyid" && (!it.has || it.value == "always"):
+		case it.name == "keyid" && keyid == 0 && (!it.has || it.value == "always"):
 			keyid = what
-		case it.name == "issuer" && (!it.has || it.value == "always"):
+		case it.name == "issuer" && issuer == 0 && (!it.has || it.value == "always"):
 			issuer = what
 		default:
-			return nil, fmt.Errorf("want keyid or issuer, with :always or not, not %.20q", it.name)
+			return nil, fmt.Errorf("want keyid or issuer, each once, with :always or not, not %.20q", it.name)
 		}
 	}
 	if m.t.Style == OpenSSL3 { // they leave out what a self-signed certificate need not say

@@ -56,6 +56,7 @@ func TestExtensionErrors(t *testing.T) {
 		"authorityKeyIdentifier=bogus":          "want keyid or issuer",
 		"authorityKeyIdentifier=keyid:sometime": "want keyid or issuer",
 		"authorityKeyIdentifier=none,keyid":     "want keyid or issuer",
+		"authorityKeyIdentifier=keyid,keyid":    "each once",
 		"authorityKeyIdentifier=keyid:always":   "without a subjectKeyIdentifier",
 		"subjectAltName=IP:1.2.3.4":             "want DNS:",
 		"subjectAltName=email:copy":             "want DNS:",
