@@ -116,6 +116,7 @@ install: man
 	for file in COPYING README.md module-hashes-6.12.patch; do install -D -m 644 kbuild/linux/$$file $(DESTDIR)$(PREFIX)/share/modhash/linux/$$file; done
 	install -m 755 kbuild/share/kernel/modhash-kernel $(DESTDIR)$(PREFIX)/bin/
 	install -m 755 kbuild/share/dkms/dkms-sign kbuild/share/dkms/dkms-sign-file $(DESTDIR)$(PREFIX)/lib/modhash/
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/modhash/rebuilderd kbuild/share/rebuilderd/modhash-backend kbuild/share/rebuilderd/modhash-report kbuild/share/rebuilderd/diffoscope
 
 clean:
 	rm -rf bin .build .fuzz.log .vuln.log

@@ -463,6 +463,11 @@ func (f *keyFlags) openBare(ctx context.Context, a *app) (*keys.BareKey, error) 
 	if err != nil {
 		return nil, err
 	}
+	o := f.options(a, 1)
+	// rebuilderd leaves the keys that it makes to be read by its group.
+	if st, err := os.Stat(f.key); err == nil && st.Mode().Perm()&0o027 == 0 {
+		o.Private = false
+	}
 	var public crypto.PublicKey
 	if cert != nil {
 		c, err := x509.ParseCertificate(cert)
@@ -471,7 +476,7 @@ func (f *keyFlags) openBare(ctx context.Context, a *app) (*keys.BareKey, error) 
 		}
 		public = c.PublicKey
 	}
-	k, err := keys.OpenBare(ctx, f.key, public, f.options(a, 1))
+	k, err := keys.OpenBare(ctx, f.key, public, o)
 	if err != nil {
 		return nil, f.hint(err)
 	}

@@ -4,18 +4,20 @@
 # Small systems of other releases of the distribution, for tools that this machine
 # does not have. Sourced after lib.sh.
 #
-# The cache keeps each as chroot/SUITE-KEY.tar.zst, KEY made of the versions of what
-# is in it; when one of them changes, a new one takes its place. apt checks what goes
+# The cache keeps each as chroot/SUITE-PACKAGE-KEY.tar.zst, after the first package, KEY
+# made of the versions of what is in it; when one of them changes, a new one takes its
+# place. apt checks what goes
 # in by the signed index of the mirror.
 
 CHROOT_PACKAGES=(mmdebstrap tar util-linux zstd)
 
 # chroot_unpack FOLDER SUITE PACKAGE…: such a system with these packages, in FOLDER.
 chroot_unpack() {
-	local folder=$1 suite=$2 key archive tmp start=$SECONDS
+	local folder=$1 suite=$2 name key archive tmp start=$SECONDS
 	shift 2
 	key=$(chroot_key "$suite" "$@")
-	archive=$CACHE/chroot/$suite-$key.tar.zst
+	name=$suite-$1
+	archive=$CACHE/chroot/$name-$key.tar.zst
 	if [ ! -f "$archive" ]; then
 		[ "$(id -u)" = 0 ] || die "a system of $suite can only be made by root"
 		mkdir -p "$CACHE/chroot"
@@ -29,7 +31,7 @@ chroot_unpack() {
 			--include="$(IFS=,; printf '%s' "$*")" "$suite" "$tmp/system.tar" "$tmp/sources.list" >&2 ||
 			die "could not make a system of $suite with $*"
 		zstd -q -T0 -3 "$tmp/system.tar" -o "$tmp/system.tar.zst"
-		rm -f "$CACHE/chroot/$suite"-*.tar.zst
+		rm -f "$CACHE/chroot/$name"-*.tar.zst
 		mv "$tmp/system.tar.zst" "$archive"
 		say "making a system of $suite: $((SECONDS - start)) s"
 	fi

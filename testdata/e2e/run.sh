@@ -21,6 +21,7 @@
 # differential.sh  signatures changed at random, for the kernel's code and OpenSSL
 # keys.sh      certificates beside those of OpenSSL, keys in images, rotations
 # trouble.sh   full disks and interruptions
+# rebuilders.sh  links and votes, with repro-threshold, rebuilderd and in-toto-golang
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
 # kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
 # signtrouble.sh  the same of signing, and wrong keys
@@ -57,6 +58,8 @@ set -euo pipefail
 . "$E2E_DIR/chroot.sh"
 # shellcheck source-path=SCRIPTDIR source=dkms.sh
 . "$E2E_DIR/dkms.sh"
+# shellcheck source-path=SCRIPTDIR source=rebuilders.sh
+. "$E2E_DIR/rebuilders.sh"
 # shellcheck source-path=SCRIPTDIR source=kconfig.sh
 . "$E2E_DIR/kconfig.sh"
 # shellcheck source-path=SCRIPTDIR source=signtrouble.sh
@@ -110,6 +113,7 @@ main() {
 		"${SIGNING_PACKAGES[@]}" \
 		"${TOKENS_PACKAGES[@]}" \
 		"${DKMS_PACKAGES[@]}" \
+		"${REBUILDERS_PACKAGES[@]}" \
 		"${KCONFIG_PACKAGES[@]}" \
 		"${DIFFERENTIAL_PACKAGES[@]}" \
 		qemu-user-static util-linux
@@ -136,6 +140,7 @@ main() {
 	machines
 	troubled
 	with_dkms
+	rebuilders
 	kconfigs
 	sign_troubled
 	check no-temporary-file-left nothing_left
