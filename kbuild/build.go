@@ -39,8 +39,11 @@ type Options struct {
 	// AllFiles lists every file of a directory, with all metadata, instead of
 	// those of the build, of which only name and type are read otherwise;
 	// a build tree is never listed whole.
-	AllFiles    bool
-	ModuleFiles bool   // module files may be given too, each a build of one module
+	AllFiles bool
+	// Loose counts modules wherever they are: single module files can be given, and
+	// modules outside of the modules folders are modules of the build too, by their
+	// path in the source.
+	Loose       bool
 	NoSigners   bool   // do not find out whom signatures name
 	TempDir     string // for what does not fit into memory; "" is the system's
 	MaxModule   int64  // decompressed size limit of a module in bytes; 0 is a default
@@ -99,8 +102,9 @@ type Build struct {
 	opt      Options
 	sources  []Source
 	folders  []folder
-	modules  []Ref // listed, by position
-	others   []Ref // in the modules folder, not listed, by name
+	passed   []folder // of other releases
+	modules  []Ref    // listed, by position
+	others   []Ref    // in the modules folder, not listed, by name
 	problems []Problem
 }
 
@@ -268,7 +272,15 @@ func (b *Build) chooseFolders() error {
 	if b.Release == "" {
 		b.Release = b.opt.Release
 	}
-	b.folders = slices.DeleteFunc(b.folders, func(f folder) bool { return f.release != "" && f.release != b.Release })
+	all := b.folders
+	b.folders = nil
+	for _, f := range all {
+		if f.release != "" && f.release != b.Release {
+			b.passed = append(b.passed, f)
+		} else {
+			b.folders = append(b.folders, f)
+		}
+	}
 	slices.SortFunc(b.folders, func(a, c folder) int {
 		return cmp.Or(cmp.Compare(a.src, c.src), cmp.Compare(a.prefix, c.prefix))
 	})

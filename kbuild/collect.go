@@ -38,12 +38,32 @@ func (b *Build) candidates() []candidate {
 			out = append(out, candidate{name, &File{s, i}})
 		}
 	}
+	if b.opt.Loose {
+		out = append(out, b.elsewhere()...)
+	}
 	slices.SortStableFunc(out, func(a, c candidate) int {
 		if d := cmp.Compare(a.name, c.name); d != 0 {
 			return d
 		}
 		return cmp.Compare(a.file.Path(), c.file.Path())
 	})
+	return out
+}
+
+// elsewhere lists the module files that are in no modules folder.
+func (b *Build) elsewhere() (out []candidate) {
+	for src, s := range b.sources {
+		for i := range s.Members() {
+			m := &s.Members()[i]
+			name, _, ok := moduleName(m.Name)
+			if !ok || m.Area != "" || slices.ContainsFunc(slices.Concat(b.folders, b.passed), func(f folder) bool {
+				return f.src == src && strings.HasPrefix(m.Name, f.prefix)
+			}) {
+				continue
+			}
+			out = append(out, candidate{name, &File{s, i}})
+		}
+	}
 	return out
 }
 
@@ -111,6 +131,11 @@ func (b *Build) slot(name string, index, others map[string]int) *Ref {
 // are those out of tree that are symbolic links, with their targets.
 func (b *Build) judge(links map[string]string) {
 	inTree := make(map[string]string, len(b.modules))
+	for _, m := range b.others {
+		if strings.HasPrefix(m.Name, "kernel/") {
+			inTree[ModprobeName(m.Name)] = m.Name
+		}
+	}
 	for _, m := range b.modules {
 		inTree[ModprobeName(m.Name)] = m.Name
 		if m.File == nil {

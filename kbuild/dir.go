@@ -24,20 +24,21 @@ type dir struct {
 	*tree
 	buildTree bool
 	allFiles  bool
+	loose     bool
 	members   []Member
 }
 
 // openDir lists what belongs to a build in a directory: all files of a folder
 // of modules; of a root the folders of modules and boot/; of a build tree the
 // modules, the boot images, modules.* and include/config/kernel.release. With
-// all set, everything except in a build tree.
-func openDir(ctx context.Context, name string, all bool) (*dir, error) {
+// AllFiles, everything except in a build tree; with Loose, modules wherever they are.
+func openDir(ctx context.Context, name string, o *Options) (*dir, error) {
 	t, err := openTree(name)
 	if err != nil {
 		return nil, err
 	}
-	d := &dir{tree: t, allFiles: all}
-	if err := d.list(ctx, all); err != nil {
+	d := &dir{tree: t, allFiles: o.AllFiles, loose: o.Loose}
+	if err := d.list(ctx, o.AllFiles); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	d.sort()
@@ -62,6 +63,8 @@ func (d *dir) sort() {
 func (d *dir) list(ctx context.Context, all bool) error {
 	d.buildTree = d.isBuildTree()
 	switch {
+	case d.buildTree && d.loose:
+		return d.walk(ctx, ".", func(name string, isDir bool) bool { return isDir || wantInBuildTree(name, false) })
 	case d.buildTree:
 		return d.walk(ctx, ".", wantInBuildTree)
 	case all || d.exists("modules.order") || d.exists("kernel"):
@@ -85,10 +88,23 @@ func (d *dir) list(ctx context.Context, all bool) error {
 			return err
 		}
 	}
-	if found {
+	switch {
+	case found && d.loose:
+		return d.walk(ctx, ".", wantElsewhere)
+	case found:
 		return nil
 	}
 	return d.walk(ctx, ".", nil)
+}
+
+// wantElsewhere picks the modules of a root that are not where they are installed.
+func wantElsewhere(name string, isDir bool) bool {
+	switch name {
+	case "usr/lib/modules", "lib/modules", "proc", "sys", "dev":
+		return false
+	}
+	_, _, ok := moduleName(name)
+	return isDir || ok && path.Dir(name) != "boot" // those were listed
 }
 
 func (d *dir) exists(name string) bool {
@@ -97,8 +113,12 @@ func (d *dir) exists(name string) bool {
 }
 
 // isBuildTree tells a build tree from a folder of installed modules: both can
-// hold modules.order and a folder kernel/.
+// hold modules.order and a folder kernel/. Where modules are installed there is none,
+// whatever is put there, since of what is left over in a build tree nobody complains.
 func (d *dir) isBuildTree() bool {
+	if d.exists("lib/modules") || d.exists("usr/lib/modules") || folderRelease(d) != "" {
+		return false
+	}
 	return d.exists("include/config/kernel.release") || d.exists("include/config/auto.conf") ||
 		d.exists("Kbuild") && d.exists("scripts/Makefile.modinst")
 }

@@ -222,7 +222,7 @@ func TestSetOrder(t *testing.T) {
 	if len(b.Modules()) != 0 || len(b.Others()) != len(names)+2 {
 		t.Fatalf("%d modules, %d others", len(b.Modules()), len(b.Others()))
 	}
-	if got := told(b.Problems()); got != "no-order\nabsolute-name boot/a\n(out-of-tree updates/ext4.ko)" {
+	if got := told(b.Problems()); got != "no-order\nshadow updates/ext4.ko\nabsolute-name boot/a\n(out-of-tree updates/ext4.ko)" {
 		t.Errorf("before:\n%s", got)
 	}
 	for range 2 {
@@ -284,6 +284,55 @@ func TestDescribeMode(t *testing.T) {
 	} {
 		if got := describeMode(mode); got != want {
 			t.Errorf("%v: %s, want %s", mode, got, want)
+		}
+	}
+}
+
+// TestLoose: modules count wherever they are, but for those of another release.
+func TestLoose(t *testing.T) {
+	elsewhere := []file{
+		{name: "a.ko", data: string(payload("a.ko"))},
+		{name: "opt/deep/b.ko", data: string(payload("b.ko"))},
+		{name: "debian/c.ko", data: string(payload("c.ko"))},
+		{name: ".git/d.ko", data: string(payload("d.ko"))},
+		{name: "boot/e.ko", data: string(payload("e.ko"))},
+	}
+	const outside = ".git/d.ko a.ko boot/e.ko debian/c.ko opt/deep/b.ko"
+	other := file{name: "lib/modules/other/kernel/x.ko", data: string(payload("x.ko"))}
+	for name, tt := range map[string]struct {
+		files []file
+		o     Options
+		want  string // not listed
+	}{
+		"root":       {slices.Concat(installed(modulesDir, "", nil), elsewhere), Options{Loose: true}, outside},
+		"not loose":  {slices.Concat(installed(modulesDir, "", nil), elsewhere), Options{}, ""},
+		"releases":   {slices.Concat(installed(modulesDir, "", nil), elsewhere, []file{other}), Options{Loose: true, Release: release}, outside},
+		"folder":     {slices.Concat([]file{{name: "z/kernel/f.ko", data: string(payload("f.ko"))}}, elsewhere), Options{Loose: true}, ".git/d.ko a.ko boot/e.ko debian/c.ko kernel/f.ko opt/deep/b.ko"},
+		"build tree": {slices.Concat([]file{{name: autoConf, data: "x"}}, elsewhere), Options{Loose: true}, "kernel/.git/d.ko kernel/a.ko kernel/boot/e.ko kernel/debian/c.ko kernel/opt/deep/b.ko"},
+	} {
+		paths := []string{writeDir(t, tt.files)}
+		if name != "build tree" { // is never packed
+			paths = append(paths, writeTar(t, "a.tar", tt.files))
+		}
+		for _, path := range paths {
+			var got []string
+			for _, r := range openBuild(t, &tt.o, path).Others() {
+				got = append(got, r.Name)
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("%s, %s: %v, want %s", name, filepath.Base(path), got, tt.want)
+			}
+		}
+	}
+}
+
+// TestPlantedTree: files of a build tree do not make one of installed modules.
+func TestPlantedTree(t *testing.T) {
+	planted := file{name: modulesDir + autoConf, data: "x"}
+	dir := writeDir(t, append(installed(modulesDir, "", nil), planted, file{name: autoConf, data: "x"}))
+	for _, path := range []string{dir, filepath.Join(dir, modulesDir)} {
+		if openBuild(t, nil, path).BuildTree {
+			t.Errorf("%s is taken for a build tree", path)
 		}
 	}
 }

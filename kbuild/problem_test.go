@@ -111,7 +111,7 @@ func TestProblems(t *testing.T) {
 
 		{"no order", without(good, "modules.order"), both, "no-order"},
 		{"no order, out of tree", append(without(good, "modules.order"), file{name: modulesDir + "updates/ext4.ko", data: string(payload(ext4))}), both,
-			"no-order\n(out-of-tree updates/ext4.ko)"},
+			"no-order\nshadow updates/ext4.ko\n(out-of-tree updates/ext4.ko)"},
 		{"loose modules", []file{{name: "a.ko", data: string(payload("a.ko"))}, {name: "sub/b.ko.xz", data: xz}}, both, "no-order\n(out-of-tree a.ko)\n(out-of-tree sub/b.ko)"},
 		{"order is a link", append(without(good, "modules.order"), file{name: modulesDir + "modules.order", link: "modules.builtin"}), both, "no-order\nnot-regular modules.order"},
 		{"bad image", add(file{name: "boot/vmlinuz-" + release, data: string(bootImage[:100])}), both, "bad-image"},

@@ -24,7 +24,7 @@ func ModuleFile(path string) (*Ref, error) {
 // openModuleFile makes a Source of a file with the name of a module, if these may be
 // given.
 func openModuleFile(path string, o *Options) (Source, bool) {
-	if _, _, ok := moduleName(path); !ok || !o.ModuleFiles {
+	if _, _, ok := moduleName(path); !ok || !o.Loose {
 		return nil, false
 	}
 	r, err := ModuleFile(path)

@@ -51,7 +51,7 @@ func openSource(ctx context.Context, path string, o *Options) (Source, error) {
 		return nil, err
 	}
 	if st.IsDir() {
-		d, err := openDir(ctx, path, o.AllFiles)
+		d, err := openDir(ctx, path, o)
 		if err != nil {
 			return nil, err // not a Source that holds a nil *dir
 		}

@@ -48,7 +48,7 @@ by the hashset, others by a known key, and nothing else. --hashed-only is the ru
 a system without any key.
 
 With --keys and neither manifest nor image, every module must be signed by one of the
-keys, and single module files can be given too.
+keys, wherever in BUILD it lies, and single module files can be given too.
 
 --keys takes certificates, folders of them, a kernel image for those that are built
 into it, and a copy of /proc/keys. That one holds no keys: it can only tell that there
@@ -142,7 +142,6 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		return err
 	}
 	o.ImageBeside = true
-	o.ModuleFiles = len(f.keys) > 0
 	if err := f.checkKeys(); err != nil {
 		return err
 	}
@@ -162,6 +161,7 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 	if len(paths) == 0 {
 		return usageError("no build given")
 	}
+	o.Loose = len(f.keys) > 0 && name == "" && f.build.image == ""
 	var m *hashset.Manifest
 	if name != "" {
 		if m, err = a.readManifest(ctx, name); err != nil {

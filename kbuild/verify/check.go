@@ -64,6 +64,25 @@ func (c *checker) modules() {
 	}
 }
 
+// shadows reports out-of-tree modules with the name of one that the manifest states,
+// where the build itself does not have that one.
+func (c *checker) shadows() {
+	twins := make(map[string]string, len(c.m.Entries))
+	for _, e := range c.m.Entries {
+		twins[kbuild.ModprobeName(e.Name)] = e.Name
+	}
+	for i := range c.sum.Sums {
+		s := &c.sum.Sums[i]
+		twin := twins[kbuild.ModprobeName(s.Name)]
+		if twin == "" || strings.HasPrefix(s.Name, "kernel/") || slices.ContainsFunc(c.sum.Problems, func(p kbuild.Problem) bool {
+			return p.Kind == kbuild.Shadow && p.Name == s.Name
+		}) {
+			continue
+		}
+		c.find(Kind(kbuild.Shadow), s.Name, "modprobe can load it in place of %s", twin)
+	}
+}
+
 // count counts the modules where no manifest says which there should be.
 func (c *checker) count() {
 	for i := range c.sum.Sums {

@@ -163,6 +163,9 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 	msg, err := r.Kernel().ParseMessage(der)
 	if err == nil {
 		x.Signers, x.Extra = msg.Signers, msg.Extra
+		if whole(msg) && t.Payload > maxWhole {
+			return refuse(UnknownAlgorithm, modsig.Unknown, "ML-DSA over %d bytes, more than %d are not read at once", t.Payload, int64(maxWhole))
+		}
 		p := modsig.NewPayload(m.Payload(), t.Payload)
 		p.SetDigest(crypto.SHA256, s.Payload[:])
 		x.Key, err = r.Verify(msg, p)
@@ -188,6 +191,14 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 		return refuse(UnknownAlgorithm, no.Errno, "%s", no.Reason)
 	}
 	return refuse(BadSignature, no.Errno, "%s", no.Reason)
+}
+
+// maxWhole is the size in bytes up to which a payload is held in memory.
+const maxWhole = 512 << 20
+
+// whole reports whether a signature is over the payload itself and not its digest.
+func whole(m *modsig.Message) bool {
+	return slices.ContainsFunc(m.Signers, func(s modsig.Signer) bool { return strings.HasPrefix(s.Algorithm, "mldsa") && !s.Attributes })
 }
 
 // listed says that a listing of keys shows that of a signer, or may; "" if it does

@@ -339,6 +339,7 @@ func Build(ctx context.Context, b *kbuild.Build, against Against, o *Options) (*
 	c.r.Image = c.sum.Image
 	if m != nil {
 		c.modules()
+		c.shadows()
 		c.whole()
 		c.image()
 	} else {
