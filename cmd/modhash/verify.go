@@ -85,7 +85,13 @@ func kindsHelp() string {
 
 const verifyExample = `$ modhash generate sample/a -o a.modhash
 $ modhash verify a.modhash sample/b | head -1
-verified: all 24 modules are as stated; the kernel image too`
+verified: all 24 modules are as stated; the kernel image too
+$ modhash verify --keys sample/keys/a.crt sample/a
+verified: 24 modules signed by the keys given
+  keys      1 key
+    modhash throw-away test key a; rsa; serial 356301a72b266f75ac0a9a3ce7b2eb16251681b2; key id e376dc914e3bc3f41a755d50a9e596bc4ee7e2ef
+  signed    24 of 24 modules
+    24 valid: modhash throw-away test key a, serial 356301a72b266f75ac0a9a3ce7b2eb16251681b2, rsa with sha256`
 
 type verifyFlags struct {
 	build    buildFlags
