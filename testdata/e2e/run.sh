@@ -20,6 +20,7 @@
 # tokens.sh    keys in PKCS #11 tokens
 # differential.sh  signatures changed at random, for the kernel's code and OpenSSL
 # keys.sh      certificates beside those of OpenSSL, keys in images, rotations
+# signatures.sh  verify --keys
 # trouble.sh   full disks and interruptions
 # rebuilders.sh  links and votes, with repro-threshold, rebuilderd and in-toto-golang
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
@@ -52,6 +53,8 @@ set -euo pipefail
 . "$E2E_DIR/differential.sh"
 # shellcheck source-path=SCRIPTDIR source=keys.sh
 . "$E2E_DIR/keys.sh"
+# shellcheck source-path=SCRIPTDIR source=signatures.sh
+. "$E2E_DIR/signatures.sh"
 # shellcheck source-path=SCRIPTDIR source=trouble.sh
 . "$E2E_DIR/trouble.sh"
 # shellcheck source-path=SCRIPTDIR source=chroot.sh
@@ -132,6 +135,7 @@ main() {
 	tampered_xz
 	verified
 	images
+	verified_keys
 	hashsets
 	signatures
 	tokens
