@@ -48,11 +48,17 @@ func (s *Signer) Hex() string {
 	return hex.EncodeToString(b)
 }
 
+// String is for people: longer ids than any real one are cut short.
 func (s *Signer) String() string {
-	if s.KeyID != nil {
-		return "key id " + s.Hex()
+	const most = 64 // digits; certificates have at most 40
+	id := s.Hex()
+	if len(id) > most {
+		id = id[:most] + "…"
 	}
-	return fmt.Sprintf("%s, serial %s", s.Issuer, s.Hex())
+	if s.KeyID != nil {
+		return "key id " + id
+	}
+	return fmt.Sprintf("%s, serial %s", s.Issuer, id)
 }
 
 var oidSignedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}

@@ -47,13 +47,13 @@ func readKeysOf(ctx context.Context, k *verify.Keys, path string, opt image.Opti
 			return err
 		})
 	}
-	certs, err := readCertificates([]string{path})
+	certs, err := readCertificates(ctx, []string{path})
 	if err == nil {
 		k.Trusted = append(k.Trusted, certs...)
 		return nil
 	}
 	if head == nil {
-		return withHint(err, "--keys takes X.509 certificates, PEM or DER, and folders that hold nothing else")
+		return withHint(err, "--keys takes X.509 certificates, PEM or DER; a folder must hold nothing else")
 	}
 	imageErr := builtInKeys(ctx, k, path, opt, checked)
 	if errors.Is(imageErr, image.ErrUnknown) {
@@ -119,9 +119,10 @@ func imageDigest(r io.ReaderAt, size int64) (hashset.Digest, error) {
 	return d, err
 }
 
-// firstBytes are those of a file; nil for a folder.
+// firstBytes are those of a file; nil for a folder, and for a pipe, which can be read
+// only once.
 func firstBytes(path string) ([]byte, error) {
-	if st, err := os.Stat(path); err != nil || st.IsDir() {
+	if st, err := os.Stat(path); err != nil || !st.Mode().IsRegular() {
 		return nil, err
 	}
 	head := make([]byte, 16)
@@ -147,7 +148,7 @@ const maxCertificates = 16 << 20
 
 // readCertificates reads the certificates in files, PEM or DER, and in the files
 // of folders. A file without one is an error.
-func readCertificates(paths []string) ([]certlist.Certificate, error) {
+func readCertificates(ctx context.Context, paths []string) ([]certlist.Certificate, error) {
 	var out []certlist.Certificate
 	for _, path := range paths {
 		files := []string{path}
@@ -167,7 +168,7 @@ func readCertificates(paths []string) ([]certlist.Certificate, error) {
 			}
 		}
 		for _, file := range files {
-			certs, err := certificatesOf(file)
+			certs, err := certificatesOf(ctx, file)
 			if err != nil {
 				return nil, withHint(fmt.Errorf("reading the certificates in %s: %w", file, err), "--keys takes X.509 certificates, PEM or DER")
 			}
@@ -177,13 +178,13 @@ func readCertificates(paths []string) ([]certlist.Certificate, error) {
 	return out, nil
 }
 
-func certificatesOf(path string) ([]certlist.Certificate, error) {
-	f, err := os.Open(path)
+func certificatesOf(ctx context.Context, path string) ([]certlist.Certificate, error) {
+	f, err := openUntilDone(ctx, path)
 	if err != nil {
 		return nil, outfile.Bare(err)
 	}
 	defer f.Close() // read only
-	data, err := io.ReadAll(io.LimitReader(f, maxCertificates+1))
+	data, err := io.ReadAll(io.LimitReader(untilDone{ctx, f}, maxCertificates+1))
 	switch {
 	case err != nil:
 		return nil, outfile.Bare(err)

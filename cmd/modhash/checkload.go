@@ -251,7 +251,7 @@ func isModuleName(name string) bool {
 // openLoadKernel finds out all about the kernel.
 func (f *checkLoadFlags) openLoadKernel(ctx context.Context, path string) (*load.Kernel, error) {
 	s := load.Sources{Rules: load.Rules(f.kernel)}
-	if err := f.readSources(&s); err != nil {
+	if err := f.readSources(ctx, &s); err != nil {
 		return nil, err
 	}
 	var k *load.Kernel
@@ -264,7 +264,7 @@ func (f *checkLoadFlags) openLoadKernel(ctx context.Context, path string) (*load
 }
 
 // readSources reads the files that tell what an image does not.
-func (f *checkLoadFlags) readSources(s *load.Sources) error {
+func (f *checkLoadFlags) readSources(ctx context.Context, s *load.Sources) error {
 	if f.config != "" {
 		err := readFile(f.config, func(r io.Reader) (err error) {
 			s.Config, err = kconfig.Read(r)
@@ -283,7 +283,7 @@ func (f *checkLoadFlags) readSources(s *load.Sources) error {
 		}
 	}
 	for _, path := range f.keyrings {
-		if err := f.readKeyring(s, path); err != nil {
+		if err := f.readKeyring(ctx, s, path); err != nil {
 			return err
 		}
 	}
@@ -303,7 +303,7 @@ func readFile(path string, read func(io.Reader) error) error {
 }
 
 // readKeyring reads certificates, or a copy of /proc/keys.
-func (f *checkLoadFlags) readKeyring(s *load.Sources, path string) error {
+func (f *checkLoadFlags) readKeyring(ctx context.Context, s *load.Sources, path string) error {
 	head, err := firstBytes(path)
 	if err != nil {
 		return err
@@ -317,7 +317,7 @@ func (f *checkLoadFlags) readKeyring(s *load.Sources, path string) error {
 			return err
 		})
 	}
-	certs, err := readCertificates([]string{path})
+	certs, err := readCertificates(ctx, []string{path})
 	if err != nil {
 		return withHint(err, "--keyring takes X.509 certificates, PEM or DER, or a copy of /proc/keys")
 	}

@@ -237,6 +237,8 @@ func TestInterrupted(t *testing.T) {
 		"verify standard input": {"verify", "--manifest", "-", filepath.Join(dir, "a")},
 		"verify a pipe":         {"verify", "--manifest", pipe, filepath.Join(dir, "a")},
 		"generate with a pipe":  {"generate", "--order", pipe, filepath.Join(dir, "a")},
+		"keys in a pipe":        {"verify", "--keys", pipe, filepath.Join(dir, "a")},
+		"unsigned by a pipe":    {"verify", "--keys", filepath.Join(dir, "keys/a.crt"), "--allow-unsigned", pipe, filepath.Join(dir, "a")},
 		"diff standard input":   {"diff", "-", filepath.Join(dir, "a")},
 		"diff":                  {"diff", filepath.Join(dir, "a"), filepath.Join(dir, "b")},
 	} {

@@ -152,12 +152,8 @@ func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) erro
 		return err
 	}
 	if f.allow != "" {
-		err := readFile(f.allow, func(r io.Reader) (err error) {
-			f.opt.Allowed, err = verify.ParseAllowlist(r)
+		if f.opt.Allowed, err = readAllowlist(ctx, f.allow); err != nil {
 			return err
-		})
-		if err != nil {
-			return withHint(err, "the form is that of \"modhash help verify\"")
 		}
 	}
 	name, paths := f.manifest, args
@@ -207,6 +203,20 @@ func (f *verifyFlags) checkKeys() error {
 		return usageError("--allow-unsigned goes with --keys")
 	}
 	return nil
+}
+
+func readAllowlist(ctx context.Context, path string) (*verify.Allowlist, error) {
+	f, err := openUntilDone(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	l, err := verify.ParseAllowlist(untilDone{ctx, f})
+	var ae *verify.AllowlistError
+	if errors.As(err, &ae) {
+		return nil, withHint(fmt.Errorf("reading %s: %w", path, err), "\"modhash help verify\" shows the form")
+	}
+	return l, err
 }
 
 // against opens what the build is checked against. The caller calls done at the end.
