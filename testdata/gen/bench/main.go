@@ -9,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -21,6 +22,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"github.com/modhash/modhash/kbuild/image"
 )
 
 func main() {
@@ -89,6 +92,10 @@ func bench(runs int, only string) (missed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	cert, err := c.certificate(old.image)
+	if err != nil {
+		return 0, err
+	}
 	find := func(pattern string, dirs ...string) string {
 		return "find " + strings.Join(dirs, " ") + " -type f -name '" + pattern + "' -print0 | xargs -0 -P2 "
 	}
@@ -97,6 +104,7 @@ func bench(runs int, only string) (missed int, err error) {
 		{"hash plain, Merkle", modhash + " generate --no-image " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
 		{"hash .ko.xz, Merkle", modhash + " generate --no-image " + xz, find("*.ko.xz", xz) + "-n 100 xz -dc | sha256sum", "xz -dc, 2 at once, to sha256sum", 1.4, 0},
 		{"modules-merkle-tree", "env -C " + build + " " + modhash + " modules-merkle-tree .tmp_module_hashes.c .ko", find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
+		{"verify signatures", modhash + " verify --keys " + cert + " " + plain, modhash + " generate --no-image " + plain, "modhash generate of the same", 2.0, 0},
 		{"read kernel image 6.1", modhash + " inspect " + old.image, old.decoder + " -dc " + old.payload, old.decoder + " -dc of its payload", 1.5, 0},
 		{"read kernel image 6.12", modhash + " inspect " + latest.image, latest.decoder + " -dc " + latest.payload, latest.decoder + " -dc of its payload", 1.5, 0},
 		{"diff of equal .ko.xz", modhash + " diff " + xz + " " + copied, find("*", xz, copied) + "-n 200 cat", "cat of both, 2 at once", 2.0, 0},
@@ -175,6 +183,29 @@ func run(command string, exit int) (measured, error) {
 		m.maxRSS = u.Maxrss
 	}
 	return m, nil
+}
+
+// certificate writes that of the key that a build signed its modules with.
+func (c *corpus) certificate(kernel string) (string, error) {
+	f, err := os.Open(kernel)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() // read only
+	st, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	img, err := image.Open(context.Background(), f, st.Size(), nil)
+	if err != nil {
+		return "", err
+	}
+	defer img.Close() // what it was decoded into
+	if img.Trusted == nil {
+		return "", fmt.Errorf("%s: no certificate", kernel)
+	}
+	out := filepath.Join(c.dir, "bench", filepath.Base(kernel)+".der")
+	return out, os.WriteFile(out, img.Trusted.Certificates[0].Raw, 0o666)
 }
 
 // corpus is the cache that the end-to-end tests share.
