@@ -190,20 +190,6 @@ func openFiles(ctx context.Context, paths []string) (*sign.Files, error) {
 	return f, err
 }
 
-// coveredHints say what to do about obstacles.
-var obstacleHints = []struct {
-	kind sign.Kind
-	hint string
-}{
-	{sign.KindProof, "--covered skip leaves such modules as they are, --covered include goes on, with --replace in place of the proof"},
-	{sign.KindListed, "--covered skip leaves such modules as they are, --covered include signs them"},
-	{sign.KindTrailer, "--replace takes away what the modules end in"},
-	{sign.KindForeign, "remove the module if it is a leftover, or sign it by its own name"},
-	{sign.KindMalformed, "what follows the module is damaged, so nobody can tell where it ends: take it anew from where it was built"},
-	{sign.KindMissing, "the signatures may be of another build, or by other names: they are looked for by those that modhash detach uses"},
-	{sign.KindInvalid, "signatures are only over the very modules that were given to modhash detach; a module that was stripped since is another one"},
-}
-
 // finish runs a change of modules and reports what came of it.
 func (a *app) finish(ctx context.Context, c *moduleChange, s *report.Signing, run func() (*sign.Report, error)) error {
 	m := a.meter()
@@ -241,9 +227,7 @@ func (a *app) concludeSigning(ctx context.Context, f *changeFlags, s *report.Sig
 func (a *app) changeError(ctx context.Context, done *sign.Report, err error) error {
 	var oe *sign.ObstaclesError
 	if errors.As(err, &oe) {
-		seen := map[sign.Kind]bool{}
 		for i, o := range oe.Obstacles {
-			seen[o.Kind] = true
 			if i < maxListed {
 				a.message("error", o.String())
 			}
@@ -251,9 +235,9 @@ func (a *app) changeError(ctx context.Context, done *sign.Report, err error) err
 		if n := len(oe.Obstacles); n > maxListed {
 			a.message("error", fmt.Sprintf("… and %d more", n-maxListed))
 		}
-		for _, h := range obstacleHints {
-			if seen[h.kind] {
-				a.message("hint", string(h.kind)+": "+h.hint)
+		for _, k := range oe.Kinds() {
+			if h := k.Hint(); h != "" {
+				a.message("hint", string(k)+": "+h)
 			}
 		}
 		return finding("%s refused; nothing was written", plural(len(oe.Obstacles), "module"))

@@ -86,6 +86,7 @@ type obstacleDoc struct {
 	Name   text      `json:"name"`
 	Kind   sign.Kind `json:"kind"`
 	Detail text      `json:"detail,omitempty"`
+	Hint   string    `json:"hint,omitempty"`
 }
 
 // SigningJSON writes what was done, or what kept it from being done, as JSON.
@@ -97,7 +98,7 @@ func SigningJSON(w io.Writer, s *Signing) error {
 		doc.Key = &k
 	}
 	for i, o := range s.Obstacles {
-		doc.Obstacles[i] = obstacleDoc{text(o.Name), o.Kind, text(o.Detail)}
+		doc.Obstacles[i] = obstacleDoc{text(o.Name), o.Kind, text(o.Detail), o.Kind.Hint()}
 	}
 	if s.Report != nil {
 		doc.Written = s.count(rewrite.Added, rewrite.Replaced, rewrite.Removed)

@@ -42,7 +42,7 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 		}
 		data, err := read(names[m.index])
 		if errors.Is(err, fs.ErrNotExist) {
-			return false, &Obstacle{Kind: KindMissing, Detail: fmt.Sprintf("there is no %s in %s", names[m.index], from.Path)}, nil
+			return false, &Obstacle{Kind: noSignature, Detail: fmt.Sprintf("there is no %s in %s", names[m.index], from.Path)}, nil
 		}
 		if err != nil {
 			return false, nil, fmt.Errorf("its signature %s: %w", names[m.index], err)
@@ -54,7 +54,7 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 		}
 		same := len(m.layers) == 1 && m.layers[0].Block.Type == trailer.PKCS7 && bytes.Equal(m.layers[0].Signature, der)
 		if len(m.layers) > 0 && !same && !o.Replace {
-			return false, &Obstacle{Kind: KindTrailer, Detail: "it ends in another trailer"}, nil
+			return false, &Obstacle{Kind: otherTrailer, Detail: "it ends in another trailer"}, nil
 		}
 		ders[m.index] = der
 		return true, nil, nil
@@ -90,7 +90,7 @@ func (a *attacher) message(data []byte, p *modsig.Payload) ([]byte, *Obstacle, e
 		return a.verify(data, p)
 	}
 	wrong := func(err error) ([]byte, *Obstacle, error) {
-		return nil, &Obstacle{Kind: KindInvalid, Detail: err.Error()}, nil
+		return nil, &Obstacle{Kind: wrongSignature, Detail: err.Error()}, nil
 	}
 	if _, err := p.Digest(a.so.Hash); err != nil { // trouble with reading, not with the value
 		return nil, nil, err
@@ -118,7 +118,7 @@ func (a *attacher) verify(der []byte, p *modsig.Payload) ([]byte, *Obstacle, err
 	var no *modsig.Refusal
 	switch {
 	case errors.As(err, &no):
-		return nil, &Obstacle{Kind: KindInvalid, Detail: fmt.Sprintf("the kernel would refuse the signature: %v", no)}, nil
+		return nil, &Obstacle{Kind: wrongSignature, Detail: fmt.Sprintf("the kernel would refuse the signature: %v", no)}, nil
 	case err != nil:
 		return nil, nil, err
 	}

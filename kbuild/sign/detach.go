@@ -49,7 +49,7 @@ func (s *Store) detach(m *subject, key *modsig.SigningKey, so modsig.SignOptions
 	var der []byte
 	if key == nil {
 		if len(m.layers) != 1 || m.layers[0].Block.Type != trailer.PKCS7 || len(m.layers[0].Signature) == 0 {
-			return nil, &Obstacle{Kind: KindMissing, Detail: "it does not end in one signature"}, nil
+			return nil, &Obstacle{Kind: noSignature, Detail: "it does not end in one signature"}, nil
 		}
 		der = m.layers[0].Signature
 	} else {
@@ -61,7 +61,7 @@ func (s *Store) detach(m *subject, key *modsig.SigningKey, so modsig.SignOptions
 	}
 	value, why := s.form(der)
 	if why != "" {
-		return nil, &Obstacle{Kind: KindInvalid, Detail: why}, nil
+		return nil, &Obstacle{Kind: wrongSignature, Detail: why}, nil
 	}
 	return value, nil, nil
 }

@@ -102,13 +102,13 @@ func TestMutatedSignatures(t *testing.T) {
 				taken++
 				check(t, key, path)
 				put(t, path, payload("m"))
-			} else if !slices.Equal(kinds(err), []Kind{KindInvalid}) {
+			} else if !slices.Equal(kinds(err), []Kind{wrongSignature}) {
 				t.Errorf("byte %d: %v", i, err)
 			}
 		}
 		for n := range len(good) {
 			put(t, name, good[:n])
-			if _, err := Attach(context.Background(), open(t, path), key.Key().Raw, so, store, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{KindInvalid}) {
+			if _, err := Attach(context.Background(), open(t, path), key.Key().Raw, so, store, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{wrongSignature}) {
 				t.Errorf("the first %d bytes: %v", n, err)
 			}
 		}
@@ -238,7 +238,7 @@ func TestStores(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	if _, err := Attach(context.Background(), f, cert, modsig.SignOptions{}, &Store{Layout: P7S, Path: t.TempDir()}, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{KindMissing, KindMissing}) {
+	if _, err := Attach(context.Background(), f, cert, modsig.SignOptions{}, &Store{Layout: P7S, Path: t.TempDir()}, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{noSignature, noSignature}) {
 		t.Error(err)
 	}
 }

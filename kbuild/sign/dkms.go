@@ -30,14 +30,11 @@ type DKMS struct {
 	Release string // of the kernel
 }
 
-// KindForeign: a module has the name of one that dkms built and another payload.
-const KindForeign Kind = "not-by-dkms"
-
 // OpenDKMS finds the module files that dkms built for a kernel: in its tree, of all
 // versions and architectures, and the installed copies, which are those with the
 // same name and the same payload. A module of the kernel itself that has the name
-// of one is left out; any other with the name but not the payload is an obstacle
-// of kind [KindForeign], because what it is cannot be told. If dkms built nothing
+// of one is left out; any other with the name but not the payload is an obstacle,
+// because what it is cannot be told. If dkms built nothing
 // for the kernel, the error is [ErrNoModules].
 func OpenDKMS(ctx context.Context, d DKMS, o *Options) (*Files, error) {
 	if d.Release == "" || d.Release == "." || d.Release == ".." || strings.ContainsRune(d.Release, '/') {
@@ -164,7 +161,7 @@ func (f *Files) keepCopies(ctx context.Context, n int, inTree string, o *Options
 		case built[key(i)]:
 			kept = append(kept, x)
 		case !within(x.shown, inTree):
-			foreign = append(foreign, Obstacle{x.shown, KindForeign, "it has the name of a module that dkms built, and other contents"})
+			foreign = append(foreign, Obstacle{x.shown, notByDKMS, "it has the name of a module that dkms built, and other contents"})
 		}
 	}
 	if len(foreign) > 0 {

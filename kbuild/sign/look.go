@@ -62,37 +62,6 @@ func (r *Report) Failed() []error {
 	return errs
 }
 
-// Kind says what kind of obstacle a module is. Its text is stable.
-type Kind string
-
-// The kinds of obstacles.
-const (
-	KindProof     Kind = "carries-proof"     // a hashset covers it
-	KindListed    Kind = "listed"            // a manifest lists it
-	KindTrailer   Kind = "other-trailer"     // it ends in another trailer
-	KindMalformed Kind = "malformed-trailer" // it ends in what is no trailer
-	KindCorrupt   Kind = "corrupt"           // it is no module
-	KindMissing   Kind = "no-signature"      // there is no signature for it, or it has none
-	KindInvalid   Kind = "wrong-signature"   // the signature is not one over its payload by the key
-)
-
-// Obstacle is why a module cannot be changed.
-type Obstacle struct {
-	Name   string
-	Kind   Kind
-	Detail string
-}
-
-func (o Obstacle) String() string { return string(o.Kind) + ": " + o.Name + ": " + o.Detail }
-
-// ObstaclesError lists everything that keeps modules from being changed. No file
-// was changed.
-type ObstaclesError struct{ Obstacles []Obstacle }
-
-func (e *ObstaclesError) Error() string {
-	return fmt.Sprintf("%d modules cannot be changed, the first: %v", len(e.Obstacles), e.Obstacles[0])
-}
-
 // subject is a module as it is looked at.
 type subject struct {
 	index  int
@@ -168,7 +137,7 @@ func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (
 	s := &subject{index: i}
 	var fe *kmod.FormatError
 	if s.module, err = k.Open(file, st.Size()); errors.As(err, &fe) {
-		return false, &Obstacle{Kind: KindCorrupt, Detail: fe.Error()}, nil
+		return false, &Obstacle{Kind: corrupt, Detail: fe.Error()}, nil
 	} else if err != nil {
 		return false, nil, err
 	}
@@ -180,7 +149,7 @@ func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (
 		last := &s.layers[n-1]
 		s.size = last.Payload
 		if last.State != trailer.Valid {
-			return false, &Obstacle{Kind: KindMalformed, Detail: last.Reason}, nil
+			return false, &Obstacle{Kind: malformed, Detail: last.Reason}, nil
 		}
 	}
 	return judge(s)
@@ -190,7 +159,7 @@ func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (
 func (c *covering) covered(f *Files, s *subject) (*Obstacle, error) {
 	for i := range s.layers {
 		if s.layers[i].Block.Type == trailer.Merkle {
-			return &Obstacle{Kind: KindProof, Detail: "it carries a proof, so a hashset covers it"}, nil
+			return &Obstacle{Kind: carriesProof, Detail: "it carries a proof, so a hashset covers it"}, nil
 		}
 	}
 	if c.proofs {
@@ -215,7 +184,7 @@ func (c *covering) covered(f *Files, s *subject) (*Obstacle, error) {
 	digest := hashset.Digest(h.Sum(nil))
 	for _, m := range lists {
 		if why := m.lists(full, digest); why != "" {
-			return &Obstacle{Kind: KindListed, Detail: why}, nil
+			return &Obstacle{Kind: inManifest, Detail: why}, nil
 		}
 	}
 	return nil, nil

@@ -67,15 +67,15 @@ func (s *signer) obstacle(m *subject, replace bool) (*Obstacle, error) {
 	case len(m.layers) == 0 || replace:
 		return nil, nil
 	case len(m.layers) > 1:
-		return &Obstacle{Kind: KindTrailer, Detail: "it ends in trailers that are stacked"}, nil
+		return &Obstacle{Kind: otherTrailer, Detail: "it ends in trailers that are stacked"}, nil
 	}
 	if why := s.otherForm(m.layers[0]); why != "" {
-		return &Obstacle{Kind: KindTrailer, Detail: why}, nil
+		return &Obstacle{Kind: otherTrailer, Detail: why}, nil
 	}
 	p := m.payload()
 	valid, err := s.valid(m.layers[0], modsig.NewPayload(p, p.Size()))
 	if err == nil && !valid {
-		return &Obstacle{Kind: KindTrailer, Detail: "its signature by this key is not over this payload"}, nil
+		return &Obstacle{Kind: otherTrailer, Detail: "its signature by this key is not over this payload"}, nil
 	}
 	return nil, err
 }

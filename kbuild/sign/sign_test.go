@@ -181,15 +181,15 @@ func TestObstacles(t *testing.T) {
 		kind            Kind
 		replace, unsign bool // whether that goes with it
 	}{
-		"other key":     {other.Sign, KindTrailer, true, true},
-		"stacked":       {func(p []byte) []byte { return other.Sign(other.Sign(p)) }, KindTrailer, true, true},
-		"no message":    {func(p []byte) []byte { return trailer.Append(p, []byte("x"), trailer.PKCS7) }, KindTrailer, true, true},
-		"proof":         {proof, KindProof, false, false},
-		"proof beneath": {func(p []byte) []byte { return other.Sign(proof(p)) }, KindProof, false, false},
-		"malformed":     {func(p []byte) []byte { b := other.Sign(p); b[len(b)-40] = 9; return b }, KindMalformed, false, false},
-		"junk":          {func(p []byte) []byte { return append(other.Sign(p), '\n') }, KindMalformed, false, false},
-		"no module":     {func([]byte) []byte { return []byte("text") }, KindCorrupt, false, false},
-		"empty":         {func([]byte) []byte { return nil }, KindCorrupt, false, false},
+		"other key":     {other.Sign, otherTrailer, true, true},
+		"stacked":       {func(p []byte) []byte { return other.Sign(other.Sign(p)) }, otherTrailer, true, true},
+		"no message":    {func(p []byte) []byte { return trailer.Append(p, []byte("x"), trailer.PKCS7) }, otherTrailer, true, true},
+		"proof":         {proof, carriesProof, false, false},
+		"proof beneath": {func(p []byte) []byte { return other.Sign(proof(p)) }, carriesProof, false, false},
+		"malformed":     {func(p []byte) []byte { b := other.Sign(p); b[len(b)-40] = 9; return b }, malformed, false, false},
+		"junk":          {func(p []byte) []byte { return append(other.Sign(p), '\n') }, malformed, false, false},
+		"no module":     {func([]byte) []byte { return []byte("text") }, corrupt, false, false},
+		"empty":         {func([]byte) []byte { return nil }, corrupt, false, false},
 	} {
 		make := func() (string, string) {
 			dir := tree(t, func(n string, p []byte) []byte {
@@ -246,7 +246,7 @@ func TestForms(t *testing.T) {
 		},
 	} {
 		dir := tree(t, content, "m.ko")
-		if _, err := Sign(context.Background(), open(t, dir), key, modsig.SignOptions{}, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{KindTrailer}) {
+		if _, err := Sign(context.Background(), open(t, dir), key, modsig.SignOptions{}, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{otherTrailer}) {
 			t.Errorf("%s: %v", name, err)
 		}
 		r, err := Sign(context.Background(), open(t, dir), key, modsig.SignOptions{}, &Options{Replace: true})
@@ -288,7 +288,7 @@ func TestManifests(t *testing.T) {
 			put(t, filepath.Join(dir, "lib/modules/x/"+manifestName), text.Bytes())
 		}
 		_, err := Sign(context.Background(), open(t, dir), key, modsig.SignOptions{}, o)
-		if got := kinds(err); len(got) != len(c.want) || slices.ContainsFunc(got, func(k Kind) bool { return k != KindListed }) {
+		if got := kinds(err); len(got) != len(c.want) || slices.ContainsFunc(got, func(k Kind) bool { return k != inManifest }) {
 			t.Errorf("given %v: %v", c.given, err)
 		}
 		for _, n := range names { // one by one

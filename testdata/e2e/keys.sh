@@ -118,17 +118,17 @@ in_image() {
 	expect 1 '^not trusted: ' mh keys check --config "$config" "$image" "$KEYS/rsa/signing_crt.crt"
 }
 
-# whole DIR: the current key is there, alone or among others, and is a pair.
-whole() {
+# rotation_whole DIR: the current key is there, alone or among others, and is a pair.
+rotation_whole() {
 	expect 0 'the current one is ' mh keys show "$1"
 	openssl pkey -in "$1/current/signing_key.pem" -pubout >"$KEYS/1.pub"
 	openssl x509 -inform DER -in "$1/current/signing_crt.crt" -noout -pubkey | cmp - "$KEYS/1.pub"
 	openssl x509 -in "$1/current/signing_key.pem" -noout -pubkey | cmp - "$KEYS/1.pub"
 }
 
-# killed: whenever it is killed, there is a whole current key, which the
+# rotation_killed: whenever it is killed, there is a whole current key, which the
 # configuration names.
-killed() {
+rotation_killed() {
 	local tree=$KEYS/tree i rc killed=0 done=0
 	mkdir "$tree"
 	printf 'CONFIG_SYSTEM_TRUSTED_KEYRING=y\nCONFIG_SYSTEM_TRUSTED_KEYS=""\n' >"$tree/.config"
@@ -138,7 +138,7 @@ killed() {
 		TMPDIR=$WORK/tmp timeout -s KILL "0.$(printf %03d $((i * 3 + 5)))" \
 			"$MODHASH" -q keys rotate --period always --keep 3 --config "$tree/.config" "$tree/keys" >/dev/null || rc=$?
 		case $rc in 0) done=$((done + 1)) ;; 137) killed=$((killed + 1)) ;; *) fail "exit code $rc" ;; esac
-		whole "$tree/keys"
+		rotation_whole "$tree/keys"
 		grep -qx 'CONFIG_SYSTEM_TRUSTED_KEYS="keys/current/signing_crt.pem"' "$tree/.config"
 	done
 	[ "$killed" -gt 0 ] || fail "none was killed"
@@ -154,7 +154,7 @@ at_once() {
 		pids+=($!)
 	done
 	for pid in "${pids[@]}"; do wait "$pid"; done
-	whole "$KEYS/at-once"
+	rotation_whole "$KEYS/at-once"
 	[ "$(find "$KEYS/at-once" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 8 ]
 }
 
@@ -222,6 +222,6 @@ with_keys() {
 	check keys/image/6.1 in_image amd64-6.1
 	check keys/image/6.12 in_image amd64-6.12
 	check keys/rotate/at-once at_once
-	check keys/rotate/killed killed
+	check keys/rotate/killed rotation_killed
 	check keys/rotate/full-disk full
 }

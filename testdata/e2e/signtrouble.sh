@@ -4,9 +4,9 @@
 # Checks of what is left behind when modules cannot be signed. Sourced by run.sh
 # after signing.sh and trouble.sh.
 
-# whole DIR: each module in DIR is the one of SIGN/plain or, whole, the one that
+# signing_whole DIR: each module in DIR is the one of SIGN/plain or, whole, the one that
 # sign_with left in SIGN/ours.d. Prints how many are the latter.
-whole() {
+signing_whole() {
 	local neither new
 	changed "$SIGN/plain" "$1" >"$SIGN/not-old"
 	changed "$SIGN/ours.d" "$1" >"$SIGN/not-new"
@@ -20,9 +20,9 @@ whole() {
 # changed A B: the files of A that are not the same in B.
 changed() { { diff -rq "$1" "$2" || [ $? = 1 ]; } | sed -n "s,^Files $1/\(.*\) and .* differ\$,\1,p; s,^Only in $1.*: ,,p"; }
 
-# killed: 15 times, sign is killed after a while; then the next run signs what is
+# signing_killed: 15 times, sign is killed after a while; then the next run signs what is
 # left, and takes away what the killed ones left beside it.
-killed() {
+signing_killed() {
 	local i pid new some=0
 	sign_with p384 "$SIGN/ours.d"
 	for ((i = 0; i < 15; i++)); do
@@ -34,7 +34,7 @@ killed() {
 		sleep "0.$(printf '%03d' $((30 + i * 20)))"
 		kill -KILL "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
-		new=$(whole "$SIGN/killed.d")
+		new=$(signing_whole "$SIGN/killed.d")
 		if [ "$new" -gt 0 ] && [ "$new" -lt 400 ]; then some=$((some + 1)); fi
 	done
 	[ "$some" -gt 0 ] || fail "never killed in the middle of a run"
@@ -133,7 +133,7 @@ expired() {
 }
 
 sign_troubled() {
-	check sign/killed killed
+	check sign/killed signing_killed
 	check sign/killed-often killed_often
 	check sign/full-or-read-only-disk sign_in_room
 	check sign/wrong-keys wrong_keys
