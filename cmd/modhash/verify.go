@@ -114,7 +114,15 @@ func (a *app) verify() *cobra.Command {
 		Long:        verifyLong + kindsHelp() + "\n" + jsonNames,
 		Example:     verifyExample,
 		Annotations: map[string]string{exitAnnotation: commonExit},
-		RunE:        func(cmd *cobra.Command, args []string) error { return a.runVerify(cmd.Context(), f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			// What was to be checked, and is not, because a variable of a script is empty.
+			for _, name := range []string{"manifest", "image", "keys", "allow-unsigned", "require-trailer"} {
+				if fl := cmd.Flags().Lookup(name); fl.Changed && (fl.Value.String() == "" || fl.Value.String() == "[]") {
+					return usageError("--%s is empty", name)
+				}
+			}
+			return a.runVerify(cmd.Context(), f, args)
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.manifest, "manifest", "", "the manifest `FILE`, \"-\" for standard input; all arguments are then of the build")

@@ -31,7 +31,10 @@ import (
 // 64 lower-case hex digits, and two blanks; and the reason. A name is a clean path
 // that ends in .ko, and stands there once; it is no pattern. The text is UTF-8
 // without control characters, its lines end in a line feed.
-type Allowlist struct{ entries []AllowEntry }
+type Allowlist struct {
+	entries []AllowEntry
+	byName  map[string]int // index into entries
+}
 
 // AllowEntry is a line of an [Allowlist].
 type AllowEntry struct {
@@ -62,8 +65,7 @@ func (e *AllowlistError) Unwrap() error { return e.Err }
 // ParseAllowlist reads an allow-list. The error is an [*AllowlistError] or one of r.
 func ParseAllowlist(r io.Reader) (*Allowlist, error) {
 	in := bufio.NewReaderSize(r, maxAllowLine)
-	out := &Allowlist{}
-	lines := map[string]int{}
+	out := &Allowlist{byName: map[string]int{}}
 	for n := 1; ; n++ {
 		raw, err := in.ReadSlice('\n')
 		switch {
@@ -90,8 +92,8 @@ func ParseAllowlist(r io.Reader) (*Allowlist, error) {
 			continue
 		}
 		e, err := parseAllowed(line)
-		if err == nil && lines[e.Name] > 0 {
-			err = fmt.Errorf("%s stands on line %d already", e.Name, lines[e.Name])
+		if first, twice := out.byName[e.Name]; err == nil && twice {
+			err = fmt.Errorf("%s stands on line %d already", e.Name, out.entries[first].Line)
 		}
 		if err == nil && len(out.entries) == maxAllowList {
 			err = fmt.Errorf("more than %d entries", maxAllowList)
@@ -99,7 +101,8 @@ func ParseAllowlist(r io.Reader) (*Allowlist, error) {
 		if err != nil {
 			return nil, &AllowlistError{n, err}
 		}
-		e.Line, lines[e.Name] = n, n
+		e.Line = n
+		out.byName[e.Name] = len(out.entries)
 		out.entries = append(out.entries, e)
 	}
 }
@@ -136,17 +139,15 @@ func (l *Allowlist) allows(s *Signature, payload hashset.Digest) (reason, why st
 	if l == nil || s.Kind != Unsigned || s.Errno != eNoData {
 		return "", ""
 	}
-	for i := range l.entries {
-		e := &l.entries[i]
-		switch {
-		case e.Name != s.Name:
-		case e.Payload != nil && *e.Payload != payload:
-			return "", fmt.Sprintf("line %d of the list allows another one, with sha256 %s; this has %s", e.Line, e.Payload, payload)
-		default:
-			return e.Reason, ""
-		}
+	i, ok := l.byName[s.Name]
+	if !ok {
+		return "", ""
 	}
-	return "", ""
+	e := &l.entries[i]
+	if e.Payload != nil && *e.Payload != payload {
+		return "", fmt.Sprintf("line %d of the list allows another one, with sha256 %s; this has %s", e.Line, e.Payload, payload)
+	}
+	return e.Reason, ""
 }
 
 // stale returns the entries that no unsigned module needs. With partial, modules that

@@ -42,7 +42,8 @@ type Signature struct {
 	// Errno and Reason are the kernel's answer, and why: "" if it is valid.
 	Errno  modsig.Errno
 	Reason string
-	// Signers are whom the message names, if it can be read as a kernel does.
+	// Signers are whom the message names, if it can be read as a kernel does, without
+	// the values of their signatures.
 	Signers []modsig.Signer
 	Extra   int         // bytes behind the message, which a kernel ignores
 	Key     *modsig.Key // by which it is valid
@@ -169,6 +170,9 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 		p := modsig.NewPayload(m.Payload(), t.Payload)
 		p.SetDigest(crypto.SHA256, s.Payload[:])
 		x.Key, err = r.Verify(msg, p)
+		for i := range x.Signers {
+			x.Signers[i].Value = nil // holds the whole message, of thousands of modules
+		}
 	}
 	switch {
 	case err == nil:

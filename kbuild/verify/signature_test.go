@@ -83,8 +83,15 @@ func TestEveryBit(t *testing.T) {
 	if good == nil || good.Kind != "" {
 		t.Fatalf("%+v", good)
 	}
-	value := bytes.Clone(good.Signers[0].Value)
+	msg, err := (&modsig.Kernel{}).ParseMessage(signed[len(payload) : len(signed)-trailer.BlockSize-len(trailer.Marker)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := msg.Signers[0].Value
 	at := bytes.Index(signed, value)
+	if len(value) != 256 || at < len(payload) {
+		t.Fatalf("%d bytes at %d", len(value), at)
+	}
 	passed := 0
 	b := bytes.Clone(signed)
 	for i := range b {
