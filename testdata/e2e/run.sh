@@ -26,6 +26,7 @@
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
 # kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
 # signtrouble.sh  the same of signing, and wrong keys
+# share.sh     packages made by the recipes of kbuild/share
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
 # some 6 GB in the cache while it runs.
@@ -67,6 +68,8 @@ set -euo pipefail
 . "$E2E_DIR/kconfig.sh"
 # shellcheck source-path=SCRIPTDIR source=signtrouble.sh
 . "$E2E_DIR/signtrouble.sh"
+# shellcheck source-path=SCRIPTDIR source=share.sh
+. "$E2E_DIR/share.sh"
 
 # program: the program under test, as an absolute path in MODHASH.
 program() {
@@ -118,6 +121,7 @@ main() {
 		"${DKMS_PACKAGES[@]}" \
 		"${REBUILDERS_PACKAGES[@]}" \
 		"${KCONFIG_PACKAGES[@]}" \
+		"${SHARE_PACKAGES[@]}" \
 		"${DIFFERENTIAL_PACKAGES[@]}" \
 		qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
@@ -146,6 +150,7 @@ main() {
 	with_dkms
 	rebuilders
 	kconfigs
+	shared
 	sign_troubled
 	check no-temporary-file-left nothing_left
 

@@ -38,7 +38,7 @@ MODHASH ?= modhash
 
 # What a kernel takes from its builder unless it is told. A distribution's tools set
 # SOURCE_DATE_EPOCH by the package's changelog.
-export KBUILD_BUILD_TIMESTAMP ?= $(shell LC_ALL=C date -u -d '@$(SOURCE_DATE_EPOCH)')
+export KBUILD_BUILD_TIMESTAMP ?= $(if $(SOURCE_DATE_EPOCH),$(shell LC_ALL=C date -u -d '@$(SOURCE_DATE_EPOCH)'))
 export KBUILD_BUILD_USER ?= modhash
 export KBUILD_BUILD_HOST ?= modhash
 export KBUILD_BUILD_VERSION ?= 1
@@ -62,7 +62,10 @@ endif
 
 override KSOURCE := $(abspath $(KSOURCE))
 override KOUTPUT := $(abspath $(KOUTPUT))
-kernel = $(MAKE) -C '$(KSOURCE)' $(if $(filter-out $(KSOURCE),$(KOUTPUT)),O='$(KOUTPUT)') $(KMAKE)
+where = -C '$(KSOURCE)' $(if $(filter-out $(KSOURCE),$(KOUTPUT)),O='$(KOUTPUT)') $(KMAKE)
+kernel = $(MAKE) $(where)
+# To ask it something: the answer is all that is written.
+ask = MAKEFLAGS= $(MAKE) -s --no-print-directory $(where)
 
 edits-hashes := --set MODULE_SIG=y --hashes --set MODULE_SIG_FORCE=y
 edits-permissive := --set MODULE_SIG=y --unset MODULE_SIG_ALL --set MODULE_SIG_KEY:= --unset MODULE_SIG_FORCE
@@ -79,22 +82,22 @@ certificate:
 config: certificate
 	install -D -m 644 '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
 	'$(MODHASH)' kconfig --source '$(KSOURCE)' $(edits-$(KPROFILE)) --trusted-key '$(KSOURCE)/certs/oot.pem' $(KEDITS) '$(KOUTPUT)/.config'
-	$(kernel) olddefconfig
+	+$(kernel) olddefconfig
 	'$(MODHASH)' kconfig --check $(KPROFILE) '$(KOUTPUT)/.config'
 	'$(MODHASH)' lint $(if $(LINT_IGNORE),--ignore '$(LINT_IGNORE)') '$(KOUTPUT)/.config' '$(KOUTPUT)'
 
 build: certificate
 	cmp '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
 	'$(MODHASH)' kconfig --check $(KPROFILE) '$(KOUTPUT)/.config'
-	$(kernel) all
+	+$(kernel) all
 	@test ! -e '$(KOUTPUT)/certs/signing_key.pem' || { echo 'the build has made a key' >&2; exit 1; }
 
 # The kernel's makefile appends the proofs and writes modhash.manifest beside the
 # modules. Nothing is signed.
 install:
 	@test -n '$(KROOT)' || { echo 'KROOT is not set: the folder to install into' >&2; exit 1; }
-	$(kernel) INSTALL_MOD_PATH='$(abspath $(KROOT))' DEPMOD=true modules_install
-	release=$$($(kernel) -s --no-print-directory kernelrelease); image=$$($(kernel) -s --no-print-directory image_name); \
+	+$(kernel) INSTALL_MOD_PATH='$(abspath $(KROOT))' DEPMOD=true modules_install
+	release=$$($(ask) kernelrelease); image=$$($(ask) image_name); \
 	install -m 644 "$(KOUTPUT)/$$image" "$(KROOT)/lib/modules/$$release/vmlinuz"
 
 # Whoever builds modules against the headers can see which key they have to be
@@ -104,15 +107,18 @@ headers: certificate
 	install -D -m 644 '$(CERTIFICATE)' '$(HEADERS)/certs/oot.pem'
 	@! find '$(HEADERS)' -name '*.pem' -exec grep -l -e 'PRIVATE KEY' {} + | grep . || { echo 'the headers hold a private key' >&2; exit 1; }
 
-# The finished files are what is published, so they are what is looked at: the image
-# admits their modules, all of them, and nothing else by hash.
+# The finished files are what is published, so they are what is looked at: their image
+# is the one that was built, signed for a boot loader or not, and admits their modules,
+# all of them, and nothing else by hash.
+manifest: image = $(KOUTPUT)/$(shell $(ask) image_name)
 manifest: certificate
 	@test -n '$(PACKAGES)' || { echo 'PACKAGES is not set: the finished package files' >&2; exit 1; }
 	'$(MODHASH)' generate -o '$(MANIFEST)' $(PACKAGES)
+	@digest=$$('$(MODHASH)' inspect '$(image)' | sed -n 's/^  digest  *\(sha256 [0-9a-f]*\) .*/# image: \1/p'); \
+	head -n 9 '$(MANIFEST)' | grep -qxF -e "$$digest" || { echo 'the packages do not hold the image $(image)' >&2; exit 1; }
 ifeq ($(KPROFILE),hashes)
-	image=$$($(kernel) -s --no-print-directory image_name); \
 	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer proof \
-		--image "$(KOUTPUT)/$$image" --keys '$(CERTIFICATE)' $(PACKAGES)
+		--image '$(image)' --keys '$(CERTIFICATE)' $(PACKAGES)
 else
 	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer none $(PACKAGES)
 endif
