@@ -7,8 +7,8 @@
 # by share/GNUmakefile: the image with a hashset and the modules of kernels.sh. A whole
 # build is that of ../e2e-kernel. Sourced after kconfig.sh, whose tree it takes.
 
-SHARE_PACKAGES=(build-essential debhelper dpkg-dev fakeroot makepkg pacman-package-manager openssl rpm
-	shellcheck tar util-linux xz-utils zstd)
+SHARE_PACKAGES=(build-essential debhelper dpkg-dev fakeroot makepkg nix-bin pacman-package-manager openssl
+	python3 rpm shellcheck tar util-linux xz-utils zstd)
 SHARE=        # a folder that the builder may use
 SHARE_RELEASE=
 SHARE_RUN=()  # what runs a command as the builder
@@ -24,6 +24,7 @@ shared() {
 	check share/arch share_arch
 	check share/debian share_debian
 	check share/rpm share_rpm
+	check share/nix share_nix
 	check share/modhash-kernel share_kernel
 }
 
@@ -209,19 +210,36 @@ share_rpm() {
 	[ "$(id -u)" != 0 ] || chown -R modhash-build: "$SHARE/rpm"
 	rpmspec -P "$spec" >"$WORK/out"
 	says "make run-command KBUILD_RUN_COMMAND='\$(srctree)/scripts/package/install-extmod-build"
-	share_rpmbuild -bb kernel-modhash.spec >"$WORK/out" 2>&1 || fail "$(tail -n 5 "$WORK/out")"
+	share_rpmbuild -bb --noclean kernel-modhash.spec >"$WORK/out" 2>&1 || fail "$(tail -n 5 "$WORK/out")"
 	package=RPMS/x86_64/kernel-modhash-$SHARE_VERSION-1.x86_64.rpm
 	packager "$SHARE/rpm" make -f "$SHARE/installed/usr/share/modhash/kernel/modhash.mk" manifest \
 		KSOURCE="BUILD/linux-$SHARE_VERSION" CERTIFICATE=SOURCES/oot.pem PACKAGES="$package" >"$WORK/out"
 	says 'verified: all ' '  admits  '
 	rpm -qlp "$SHARE/rpm/RPMS/x86_64/kernel-modhash-devel-$SHARE_VERSION-1.x86_64.rpm" | grep -q '/build/certs/oot.pem$'
 	rm "$SHARE/rpm/SOURCES/oot.pem"
-	refused 'oot.pem' share_rpmbuild -bb kernel-modhash.spec
+	refused 'oot.pem' share_rpmbuild -bb --noclean kernel-modhash.spec
 }
 
 share_rpmbuild() {
 	packager "$SHARE/rpm" rpmbuild --nodeps --define "_topdir $SHARE/rpm" --define "_datadir $SHARE/installed/usr/share" \
 		--define "krelease $SHARE_RELEASE" "$@"
+}
+
+# share_nix: Nix reads the derivation, and its phases are run without Nix.
+share_nix() {
+	local nix=$WORK/nix
+	share_unpack
+	rm -rf "$nix"
+	mkdir "$nix"
+	env HOME="$nix" NIX_STORE_DIR="$nix/store" NIX_STATE_DIR="$nix/state" NIX_LOG_DIR="$nix/log" NIX_CONF_DIR="$nix/etc" \
+		nix-instantiate --eval --strict --json --argstr derivation "$ROOT_DIR/kbuild/share/nix/default.nix" \
+		--argstr modhash "$SHARE/installed/usr" --argstr configfile "$SHARE/sources/config" \
+		--argstr certificate "$SHARE/sources/oot.pem" "$E2E_DIR/share/phases.nix" 2>"$WORK/err" |
+		python3 -c 'import json, sys; sys.stdout.write(json.load(sys.stdin))' >"$SHARE/make/phases.sh" || fail "$(tail -n 3 "$WORK/err")"
+	packager "$SHARE/make/linux-$SHARE_VERSION" env out="$SHARE/make/out" dev="$SHARE/make/dev" NIX_BUILD_CORES=2 \
+		bash -euo pipefail ../phases.sh >"$WORK/out"
+	says 'verified: all ' '  admits  '
+	cmp "$SHARE/sources/oot.pem" "$SHARE/make/dev/lib/modules/$SHARE_RELEASE/build/certs/oot.pem"
 }
 
 # share_kernel: three commands, and what they refuse.
