@@ -93,12 +93,13 @@ build: certificate
 	@test ! -e '$(KOUTPUT)/certs/signing_key.pem' || { echo 'the build has made a key' >&2; exit 1; }
 
 # The kernel's makefile appends the proofs and writes modhash.manifest beside the
-# modules. Nothing is signed.
+# modules. Nothing is signed. Its link to the build tree tells where that lay.
 install:
 	@test -n '$(KROOT)' || { echo 'KROOT is not set: the folder to install into' >&2; exit 1; }
 	+$(kernel) INSTALL_MOD_PATH='$(abspath $(KROOT))' DEPMOD=true modules_install
 	release=$$($(ask) kernelrelease); image=$$($(ask) image_name); \
-	install -m 644 "$(KOUTPUT)/$$image" "$(KROOT)/lib/modules/$$release/vmlinuz"
+	install -m 644 "$(KOUTPUT)/$$image" "$(KROOT)/lib/modules/$$release/vmlinuz"; \
+	rm -f "$(KROOT)/lib/modules/$$release/build"
 
 # Whoever builds modules against the headers can see which key they have to be
 # signed by. The key itself is in no package.

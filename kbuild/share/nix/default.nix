@@ -80,7 +80,6 @@ stdenv.mkDerivation {
   installPhase = ''
     runHook preInstall
     make -f $modhash_mk install KROOT=$out
-    rm -f $out/lib/modules/*/build
     release=$(make -s kernelrelease)
     make run-command KBUILD_RUN_COMMAND="\$(srctree)/scripts/package/install-extmod-build $dev/lib/modules/$release/build"
     make -f $modhash_mk headers HEADERS=$dev/lib/modules/$release/build
