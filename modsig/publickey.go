@@ -20,6 +20,8 @@ type publicKey struct {
 	n, e      *big.Int
 	ec        *ecdsa.PublicKey
 	ml        *mldsa.PublicKey
+
+	multiples *keyMultiples // of ec, if it is on P-384
 }
 
 // newPublicKey decodes the bits of a key. The kernel does that when the key is
@@ -31,6 +33,9 @@ func newPublicKey(algorithm string, b []byte) publicKey {
 		pub.n, pub.e, pub.errno = rsaKey(b)
 	case "ecdsa-nist-p256", "ecdsa-nist-p384", "ecdsa-nist-p521":
 		pub.ec, pub.errno = ecKey(algorithm, b)
+		if pub.ec != nil && pub.ec.Curve == elliptic.P384() {
+			pub.multiples = newKeyMultiples(pub.ec)
+		}
 	case "mldsa44", "mldsa65", "mldsa87":
 		if key, err := mldsa.NewPublicKey(mldsaParameters(algorithm), b); err == nil {
 			pub.ml = key
@@ -225,7 +230,7 @@ func checkECDSA(pub *publicKey, sig *signature) Errno {
 			return EBADMSG
 		}
 	}
-	if !ecdsa.Verify(pub.ec, sig.m, r, s) {
+	if !verifyECDSA(pub, sig.m, r, s) {
 		return EKEYREJECTED
 	}
 	return success

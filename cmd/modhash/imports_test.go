@@ -65,6 +65,7 @@ var external = map[string][]string{
 	"golang.org/x/term":                                 {"cmd/"},
 	"golang.org/x/sync":                                 {"cmd/", "kbuild"},
 	"golang.org/x/sys":                                  {"cmd/", "kbuild"},
+	"filippo.io/nistec":                                 {"modsig"},
 }
 
 // forbidden are packages of the standard library that no library package of

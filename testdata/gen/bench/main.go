@@ -49,6 +49,8 @@ type row struct {
 	called string  // the peer, for the table
 	target float64 // of ours/peer
 	exit   int     // expected exit code of ours
+
+	prepare string // shell commands before each run of each side, not counted
 }
 
 const maxMemory = 150 // MB
@@ -100,15 +102,20 @@ func bench(runs int, only string) (missed int, err error) {
 		return "find " + strings.Join(dirs, " ") + " -type f -name '" + pattern + "' -print0 | xargs -0 -P2 "
 	}
 	rows := []row{
-		{"hash plain, flat", modhash + " generate --no-image --hashset flat " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 0.9, 0},
-		{"hash plain, Merkle", modhash + " generate --no-image " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
-		{"hash .ko.xz, Merkle", modhash + " generate --no-image " + xz, find("*.ko.xz", xz) + "-n 100 xz -dc | sha256sum", "xz -dc, 2 at once, to sha256sum", 1.4, 0},
-		{"modules-merkle-tree", "env -C " + build + " " + modhash + " modules-merkle-tree .tmp_module_hashes.c .ko", find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0},
-		{"verify signatures", modhash + " verify --keys " + cert + " " + plain, modhash + " generate --no-image " + plain, "modhash generate of the same", 2.0, 0},
-		{"read kernel image 6.1", modhash + " inspect " + old.image, old.decoder + " -dc " + old.payload, old.decoder + " -dc of its payload", 1.5, 0},
-		{"read kernel image 6.12", modhash + " inspect " + latest.image, latest.decoder + " -dc " + latest.payload, latest.decoder + " -dc of its payload", 1.5, 0},
-		{"diff of equal .ko.xz", modhash + " diff " + xz + " " + copied, find("*", xz, copied) + "-n 200 cat", "cat of both, 2 at once", 2.0, 0},
+		{"hash plain, flat", modhash + " generate --no-image --hashset flat " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 0.9, 0, ""},
+		{"hash plain, Merkle", modhash + " generate --no-image " + plain, find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0, ""},
+		{"hash .ko.xz, Merkle", modhash + " generate --no-image " + xz, find("*.ko.xz", xz) + "-n 100 xz -dc | sha256sum", "xz -dc, 2 at once, to sha256sum", 1.4, 0, ""},
+		{"modules-merkle-tree", "env -C " + build + " " + modhash + " modules-merkle-tree .tmp_module_hashes.c .ko", find("*.ko", plain) + "-n 200 openssl dgst -sha256", "openssl dgst -sha256, 2 at once", 1.7, 0, ""},
+		{"verify signatures as shipped", modhash + " verify --keys " + cert + " " + plain, modhash + " generate --no-image " + plain, "modhash generate of the same", 2.0, 0, ""},
+		{"read kernel image 6.1", modhash + " inspect " + old.image, old.decoder + " -dc " + old.payload, old.decoder + " -dc of its payload", 1.5, 0, ""},
+		{"read kernel image 6.12", modhash + " inspect " + latest.image, latest.decoder + " -dc " + latest.payload, latest.decoder + " -dc of its payload", 1.5, 0, ""},
+		{"diff of equal .ko.xz", modhash + " diff " + xz + " " + copied, find("*", xz, copied) + "-n 200 cat", "cat of both, 2 at once", 2.0, 0, ""},
 	}
+	signing, err := c.signing(modhash, plain)
+	if err != nil {
+		return 0, err
+	}
+	rows = append(rows, signing...)
 	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "job\tmodhash\tpeer\tratio\ttarget\tmemory\tpeer is")
 	for _, r := range rows {
@@ -134,8 +141,14 @@ func bench(runs int, only string) (missed int, err error) {
 func pair(r row, runs int) (ours, peer measured, err error) {
 	var a, b []measured
 	for i := range runs + 1 {
+		if err := r.ready(); err != nil {
+			return ours, peer, err
+		}
 		x, err := run(r.ours, r.exit)
 		if err != nil {
+			return ours, peer, err
+		}
+		if err := r.ready(); err != nil {
 			return ours, peer, err
 		}
 		y, err := run(r.peer, 0)
