@@ -18,12 +18,13 @@ import (
 // key that is used often, multiples can be kept.
 
 // A scalar of 384 bits is cut into windows. Of a point P, table[i][j-1] is
-// j·2^(6i)·P.
+// j·2^(8i)·P.
 const (
-	windowBits = 6
+	windowBits = 8
 	windows    = 384 / windowBits
 )
 
+// multiples have 1.8 MB.
 type multiples [windows][1<<windowBits - 1]*nistec.P384Point
 
 func newMultiples(p *nistec.P384Point) *multiples {
@@ -65,8 +66,8 @@ type keyMultiples struct {
 }
 
 // enough is how many signatures are verified the slow way first. To make the tables
-// takes about as long as verifying twenty.
-const enough = 16
+// takes about as long as that.
+const enough = 24
 
 func newKeyMultiples(pub *ecdsa.PublicKey) *keyMultiples {
 	return &keyMultiples{table: sync.OnceValue(func() *multiples {

@@ -43,13 +43,13 @@ func TestP384(t *testing.T) {
 		}
 	}
 	inside := func(x *big.Int) bool { return x.Sign() > 0 && x.Cmp(n) < 0 }
-	for range 3 {
+	for range 2 {
 		key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		pub := often(t, &key.PublicKey)
-		for length := range 80 {
+		for length := 0; length < 80; length += 1 + random.IntN(5) {
 			digest := make([]byte, length)
 			for i := range digest {
 				digest[i] = byte(random.Uint32())
@@ -72,7 +72,7 @@ func TestP384(t *testing.T) {
 				same(pub, digest, r, s)
 			}
 		}
-		edges := []*big.Int{big.NewInt(1), big.NewInt(2), big.NewInt(63), big.NewInt(64), new(big.Int).Sub(n, big.NewInt(1)), new(big.Int).Sub(n, big.NewInt(2)), new(big.Int).Rsh(n, 1)}
+		edges := []*big.Int{big.NewInt(1), big.NewInt(2), big.NewInt(255), big.NewInt(256), new(big.Int).Sub(n, big.NewInt(1)), new(big.Int).Sub(n, big.NewInt(2)), new(big.Int).Rsh(n, 1)}
 		for _, r := range edges {
 			for _, s := range edges {
 				for _, e := range append(edges, new(big.Int), n) {
@@ -81,7 +81,7 @@ func TestP384(t *testing.T) {
 			}
 		}
 	}
-	if valid < 2*3*80 {
+	if valid < 2*2*20 {
 		t.Errorf("%d valid signatures", valid)
 	}
 }
@@ -90,7 +90,7 @@ func TestP384(t *testing.T) {
 // and opposite points are added, and the sum is the point at infinity.
 func TestP384Special(t *testing.T) {
 	n := elliptic.P384().Params().N
-	for _, d := range []*big.Int{big.NewInt(1), big.NewInt(2), big.NewInt(64), new(big.Int).Sub(n, big.NewInt(1)), new(big.Int).Sub(n, big.NewInt(64))} {
+	for _, d := range []*big.Int{big.NewInt(1), big.NewInt(2), big.NewInt(256), new(big.Int).Sub(n, big.NewInt(1)), new(big.Int).Sub(n, big.NewInt(256))} {
 		b := d.FillBytes(make([]byte, 48))
 		q, err := nistec.NewP384Point().ScalarBaseMult(b)
 		if err != nil {
@@ -102,7 +102,7 @@ func TestP384Special(t *testing.T) {
 		}
 		pub := often(t, key)
 		// With e = -r·d the sum is infinity; with e = r·d both halves are equal.
-		for i := range int64(200) {
+		for i := range int64(30) {
 			r, s := big.NewInt(i+1), big.NewInt(2*i+1)
 			for _, sign := range []int64{1, -1} {
 				e := new(big.Int).Mul(r, d)

@@ -128,21 +128,26 @@ side_by_side() {
 	rm -rf "$SIGN/theirs.d" "$SIGN/ours.d"
 }
 
-# taken KEY HASH [OPTION]: what sign-file made is found valid: it counts as signed by
-# this key, its messages are attached to the plain modules, and with one wrong byte in
+# taken KEY HASH [OPTION]: what sign-file made is found valid: by verify, which finds
+# one wrong byte and another key; it counts as signed by this key; its messages are attached to the plain modules, and with one wrong byte in
 # one of them nothing is.
 taken() {
 	local key=$1 args=(--hash "$2") from=$SIGN/messages first
 	[ -z "${3:-}" ] || args+=(--key-id)
 	expect 0 '^0 modules signed, 400 were; ' mh sign --key "$SIGN/keys/$key.pem" --cert "$SIGN/keys/$key.crt" \
 		"${args[@]}" "$SIGN/theirs.d"
+	expect 0 '^verified: 400 modules signed by the keys given$' mh verify --keys "$SIGN/keys/$key.crt" "$SIGN/theirs.d"
+	expect 1 '^NOT verified: 400 unknown-key$' mh verify --keys "$SIGN/keys/p521.crt" "$SIGN/theirs.d"
+	first=$(head -n 1 "$SIGN/names")
+	cp "$SIGN/theirs.d/$first" "$WORK/flipped.ko"
+	flip "$WORK/flipped.ko" 1000
+	expect 1 '^NOT verified: 1 bad-signature$' mh verify --keys "$SIGN/keys/$key.crt" "$WORK/flipped.ko"
 	rm -rf "$from" "$SIGN/attached.d"
 	expect 0 '^400 signatures written' mh detach --to "$from" "$SIGN/theirs.d"
 	expect 0 '^400 signatures attached, 0 were; ' mh attach --no-sync --from "$from" \
 		--cert "$SIGN/keys/$key.crt" --out "$SIGN/attached.d" "$SIGN/plain"
 	diff -r "$SIGN/theirs.d" "$SIGN/attached.d"
 	rm -rf "$SIGN/attached.d"
-	first=$(head -n 1 "$SIGN/names")
 	flip "$from/$first.p7s" -5
 	expect 1 '^$' mh attach --no-sync --from "$from" --cert "$SIGN/keys/$key.crt" --out "$SIGN/attached.d" "$SIGN/plain"
 	[ -z "$(find "$SIGN/attached.d" -type f)" ] || fail "something was written"
