@@ -17,6 +17,7 @@
 # images.sh    what inspect finds in kernel images
 # hashset.sh   the forms that the kernel takes a hashset in, and verify --image
 # signing.sh   signatures, side by side with sign-file and OpenSSL
+# signfile.sh  modhash in the place of sign-file
 # tokens.sh    keys in PKCS #11 tokens
 # differential.sh  signatures changed at random, for the kernel's code and OpenSSL
 # keys.sh      certificates beside those of OpenSSL, keys in images, rotations
@@ -48,6 +49,8 @@ set -euo pipefail
 . "$E2E_DIR/hashset.sh"
 # shellcheck source-path=SCRIPTDIR source=signing.sh
 . "$E2E_DIR/signing.sh"
+# shellcheck source-path=SCRIPTDIR source=signfile.sh
+. "$E2E_DIR/signfile.sh"
 # shellcheck source-path=SCRIPTDIR source=tokens.sh
 . "$E2E_DIR/tokens.sh"
 # shellcheck source-path=SCRIPTDIR source=differential.sh

@@ -19,7 +19,7 @@ tokens_setup() {
 	headers=$(go -C "$ROOT_DIR" list -m -f '{{.Dir}}' github.com/miekg/pkcs11)
 	gcc -Wall -Wextra -Wno-cast-function-type -O1 -shared -fPIC -I"$headers" -o "$SIGN/mock.so" "$E2E_DIR/token.c" -lcrypto
 	printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$SIGN/token" >"$SIGN/softhsm.conf"
-	find /usr/lib /usr/lib64 -name libsofthsm2.so | head -n 1 >"$SIGN/softhsm.module"
+	find /usr/lib -name libsofthsm2.so -print -quit >"$SIGN/softhsm.module"
 	[ -s "$SIGN/softhsm.module" ]
 	printf '%s' "$TOKEN_PIN" >"$SIGN/pin"
 	printf 'not-the-pin' >"$SIGN/wrong-pin"
