@@ -39,6 +39,15 @@ is compared with a manifest is a difference too.
 Equal files are not decompressed, so that two trees are compared at the speed of
 reading them.
 
+Every byte in which two module files differ is accounted for: to a cause that has a
+name, such as signature.key, to a change of a named function, object or string, or as
+unexplained. One cause is one line, in however many modules it is. Causes are root
+(what was done otherwise, with what to set), derived (what follows, as an offset behind
+a longer string, and was computed again), derived-unverified (what follows but cannot
+be computed, as a build id) or change. They annotate: neither verdict nor exit code
+depends on them. --module says all about one module, with layers and places; --all
+says what to set for each cause, and --format json gives everything.
+
 ` + jsonNames
 
 // jsonNames explains the strings of JSON reports.

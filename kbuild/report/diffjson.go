@@ -17,6 +17,7 @@ type diffDoc struct {
 	Schema        string          `json:"schema"`
 	Verdict       compare.Verdict `json:"verdict"`
 	Modules       diffModules     `json:"modules"`
+	Causes        []causeDoc      `json:"causes"`
 	A             diffSide        `json:"a"`
 	B             diffSide        `json:"b"`
 	ManifestLevel bool            `json:"manifest_level"`
@@ -66,6 +67,7 @@ type diffModule struct {
 	TwinB       text            `json:"twin_b,omitempty"`
 	A           *diffModuleFile `json:"a,omitempty"`
 	B           *diffModuleFile `json:"b,omitempty"`
+	Account     *accountDoc     `json:"account,omitempty"`
 }
 
 type diffModuleFile struct {
@@ -146,6 +148,7 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 			OnlyA: n.OnlyA, OnlyB: n.OnlyB, Renamed: n.Renamed, Moved: n.Moved, Shifted: n.Shifted,
 			List: make([]diffModule, len(c.Modules)),
 		},
+		Causes:   newCauses(c),
 		Files:    diffFiles{Compared: c.FilesCompared, Equal: c.FilesEqual, List: make([]diffFile, len(c.Files))},
 		Packages: make([]diffPackage, len(c.Packages)),
 		Problems: make([]diffProblem, len(c.Problems)),
@@ -155,7 +158,7 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 		m := &c.Modules[i]
 		doc.Modules.List[i] = diffModule{
 			text(m.Name), m.Verdict, m.Only, m.Signature, m.Compression, m.Moved, m.PosA, m.PosB, text(m.TwinA), text(m.TwinB),
-			moduleFileDoc(m.A), moduleFileDoc(m.B),
+			moduleFileDoc(m.A), moduleFileDoc(m.B), newAccount(m.Account),
 		}
 	}
 	for i, f := range c.Files {

@@ -52,11 +52,11 @@ func (p *page) moduleAccount(m *compare.Module) {
 }
 
 func (p *page) item(it *compare.Item) {
-	title := "no rule explains these bytes"
-	if it.Cause != nil {
-		title = it.Cause.Title
+	if it.Cause == nil {
+		p.line("  %s: no rule explains these bytes", p.style.paint(bad, "UNEXPLAINED"))
+	} else {
+		p.line("  %s %s: %s", it.Class(), it.ID(), it.Cause.Title)
 	}
-	p.line("  %s %s: %s", it.Class(), it.ID(), title)
 	v := compare.ValueSum{Subject: it.Subject, A: it.Owner.A, B: it.Owner.B}
 	if t := valueText(&v); t != "" {
 		p.line("      %s", t)
