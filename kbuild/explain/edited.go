@@ -36,5 +36,5 @@ func buildIDOf(f *units.File) []byte {
 	if s == nil || s.Type != 7 {
 		return nil
 	}
-	return f.Bytes[s.Offset : s.Offset+s.Size]
+	return f.Data(s)
 }

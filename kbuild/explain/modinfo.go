@@ -132,11 +132,7 @@ func (p *pair) releases() (a, b string) {
 		if f == nil {
 			return ""
 		}
-		s := f.Section(".modinfo")
-		if s == nil || s.Type == 8 {
-			return ""
-		}
-		for e := range bytes.SplitSeq(f.Bytes[s.Offset:s.Offset+s.Size], []byte{0}) {
+		for e := range bytes.SplitSeq(f.Data(f.Section(".modinfo")), []byte{0}) {
 			if v, ok := bytes.CutPrefix(e, []byte("vermagic=")); ok {
 				rel, _, _ := bytes.Cut(v, []byte(" "))
 				return string(rel)

@@ -119,10 +119,7 @@ func (p *pair) anyString(f *units.File, folder string) bool {
 	want := []byte(folder + "/")
 	for i := range f.Sections {
 		s := &f.Sections[i]
-		if s.Flags&0x20 == 0 || s.Type == 8 {
-			continue
-		}
-		if bytes.Contains(f.Bytes[s.Offset:s.Offset+s.Size], want) {
+		if s.Flags&0x20 != 0 && bytes.Contains(f.Data(s), want) {
 			return true
 		}
 	}

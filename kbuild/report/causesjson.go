@@ -42,11 +42,11 @@ type areaDoc struct {
 
 // accountDoc is what the ledgers of one module come to.
 type accountDoc struct {
-	Explained bool       `json:"explained"`
-	Opaque    text       `json:"opaque,omitempty"`
-	Fault     text       `json:"fault,omitempty"`
+	Explained bool        `json:"explained"`
+	Opaque    text        `json:"opaque,omitempty"`
+	Fault     text        `json:"fault,omitempty"`
 	Layers    []ledgerDoc `json:"layers"`
-	Items     []itemDoc  `json:"items"`
+	Items     []itemDoc   `json:"items"`
 }
 
 type ledgerDoc struct {

@@ -4,8 +4,6 @@ package units
 
 import (
 	"bytes"
-
-	"github.com/modhash/modhash/kbuild/internal/elfview"
 )
 
 // cut splits a block at its NULs: unit is called with each string, without its
@@ -86,10 +84,7 @@ func (f *File) versions(dst []Unit, bl *Block) []Unit {
 // extCRCs are numbers of 32 bits; their names are the strings of the section
 // __version_ext_names, in the same order.
 func (f *File) extCRCs(dst []Unit, bl *Block) []Unit {
-	var names []byte
-	if s := f.File.Section("__version_ext_names"); s != nil && s.Type != elfview.SHTNobits {
-		names = f.Bytes[s.Offset : s.Offset+s.Size]
-	}
+	names := f.Data(f.Section("__version_ext_names"))
 	at := bl.Off
 	for i := int32(0); bl.Off+bl.Len-at >= 4; i++ {
 		var name []byte

@@ -63,10 +63,10 @@ func (f *File) readSymbols() {
 	var names []byte
 	if int(s.Link) < len(f.Sections) {
 		if t := &f.Sections[s.Link]; t.Type == shtStrtab {
-			names = f.Bytes[t.Offset : t.Offset+t.Size]
+			names = f.Data(t)
 		}
 	}
-	b := f.Bytes[s.Offset : s.Offset+s.Size]
+	b := f.Data(s)
 	size := int(f.symSize())
 	f.syms.syms = make([]Sym, 0, len(b)/size)
 	for ; len(b) >= size; b = b[size:] {

@@ -193,6 +193,14 @@ func (f *File) fill() error {
 	return nil
 }
 
+// Data returns the bytes of a section of the file, none if it has none there.
+func (f *File) Data(s *elfview.Section) []byte {
+	if s == nil || s.Type == elfview.SHTNobits || s.Type == 0 || s.Size == 0 {
+		return nil
+	}
+	return f.Bytes[s.Offset : s.Offset+s.Size] // compared with the file by Split
+}
+
 // text makes a string of bytes that do not change as long as it is used.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
