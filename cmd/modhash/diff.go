@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -48,6 +49,18 @@ be computed, as a build id) or change. They annotate: neither verdict nor exit c
 depends on them. --module says all about one module, with layers and places; --all
 says what to set for each cause, and --format json gives everything.
 
+Differences that were reviewed and are expected can be listed in a file, which
+--expect names: one line for each cause, with where and why.
+
+    # modhash expected differences v1
+    signature.key     kernel/*                each builder signs with its own key
+    file              boot/config-{release}   it names the compiler
+    image.signature   *                       signed by the distribution
+
+In a name * stands for any text. A module is covered if every root cause and change in
+it is; what is unexplained cannot be expected. What is covered is listed and counted as
+ever, with the file's digest.
+
 ` + jsonNames
 
 // jsonNames explains the strings of JSON reports.
@@ -67,6 +80,7 @@ type diffFlags struct {
 	all    bool
 	accept []string
 	module string
+	expect string
 }
 
 func (a *app) diff() *cobra.Command {
@@ -79,13 +93,14 @@ func (a *app) diff() *cobra.Command {
 		Annotations: map[string]string{exitAnnotation: `0 identical: every byte that was to be compared is equal
 1 a difference
 2 wrong usage, or something could not be read
-3 differences, but only accepted ones (--accept)`},
+3 differences, but only accepted or expected ones (--accept, --expect)`},
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runDiff(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
 	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
 	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), image-signature (of kernel images that are equal without it), files (other files, and the package itself)")
+	fl.StringVar(&f.expect, "expect", "", "the reviewed `FILE` of expected differences")
 	fl.StringVar(&f.module, "module", "", "compare the modules of this `NAME` only, and say all about them")
 	f.build.register(cmd)
 	complete(cmd, "format", "text", "json")
@@ -123,9 +138,16 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	if err != nil {
 		return err
 	}
+	expect, err := readExpectations(f.expect)
+	if err != nil {
+		return err
+	}
 	c, err := a.compare(ctx, f, args, o)
 	if err != nil {
 		return hintFor(err)
+	}
+	if expect != nil {
+		expect.Apply(c, f.expect)
 	}
 	if c.Count.A+c.Count.B == 0 && c.Image == nil && c.FilesCompared == 0 && len(c.Files)+len(c.Problems) == 0 && c.Root == nil {
 		return errors.New("there is nothing to compare: neither side holds a file")
@@ -279,6 +301,23 @@ func (a *app) single(ctx context.Context, t *thing, path string) (ok bool, err e
 	return true, nil
 }
 
+// readExpectations reads the file that --expect names; nil if there is none.
+func readExpectations(path string) (*explain.Expectations, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // read only
+	e, err := explain.ReadExpectations(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return e, nil
+}
+
 // diffCode is the exit code for a comparison.
 func diffCode(c *compare.Comparison, accept []string) int {
 	if c.Verdict == compare.Identical {
@@ -288,22 +327,41 @@ func diffCode(c *compare.Comparison, accept []string) int {
 	n := &c.Count
 	image := c.Image == nil || c.Image.Verdict == compare.Identical
 	switch {
-	case len(accept) == 0,
-		c.ModulesVerdict == compare.Different,
+	case len(accept) == 0 && c.Expected == nil,
+		!modulesAccepted(c, accepted),
+		n.OnlyA+n.OnlyB+n.Moved > 0,
 		len(c.Problems) > 0,
-		n.Signature > 0 && !accepted("signature"),
-		n.Compression > 0 && !accepted("compression"),
-		n.SignatureAndCompression > 0 && !(accepted("signature") && accepted("compression")),
 		c.Root != nil && c.Root.Verdict != compare.Identical,
-		!image && !(accepted("image-signature") && c.Image.DigestsEqual),
+		!image && !(accepted("image-signature") && c.Image.DigestsEqual) && !(c.Expected != nil && c.Expected.Image),
 		c.A.Release != c.B.Release,
-		len(c.Files) > 0 && !accepted("files"):
+		!accepted("files") && slices.ContainsFunc(c.Files, filesLeft(c)):
 		return exitFinding
 	}
 	// What is left is the package file. That it differs follows from members
 	// that differ; without any, it is the framing.
-	if n.PayloadIdentical() == 0 && image && !accepted("files") {
+	if len(c.Modules)+len(c.Files) == 0 && image && !accepted("files") {
 		return exitFinding
 	}
 	return exitAccepted
+}
+
+// modulesAccepted: each module that differs does so in what is accepted, or was
+// expected.
+func modulesAccepted(c *compare.Comparison, accepted func(kind string) bool) bool {
+	for i := range c.Modules {
+		switch m := &c.Modules[i]; {
+		case m.Verdict == compare.Identical, c.Expected.Module(i):
+		case m.Verdict != compare.PayloadIdentical,
+			m.Signature && !accepted("signature"),
+			m.Compression && !accepted("compression"):
+			return false
+		}
+	}
+	return true
+}
+
+// filesLeft tells of each file, in their order, whether it was not expected.
+func filesLeft(c *compare.Comparison) func(compare.File) bool {
+	i := -1
+	return func(compare.File) bool { i++; return !c.Expected.File(i) }
 }

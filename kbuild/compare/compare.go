@@ -94,6 +94,8 @@ type Comparison struct {
 	// manifest: what the manifest cannot tell of. With any, the two differ.
 	Problems []SideProblem
 	Notes    []string // what was not compared, and why
+	// Expected says what a file of expected differences covers; nil without one.
+	Expected *Expected
 }
 
 // Side describes one of the two things compared.

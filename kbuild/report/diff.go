@@ -25,6 +25,7 @@ func Diff(w io.Writer, c *compare.Comparison, s Style) error {
 	p.diffRoot(c)
 	p.diffFiles(c)
 	p.diffPackages(c)
+	p.diffExpected(c)
 	for i, n := range c.Notes {
 		if i == 0 {
 			p.line("")

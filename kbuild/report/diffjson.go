@@ -27,6 +27,7 @@ type diffDoc struct {
 	Packages      []diffPackage   `json:"packages"`
 	MembersEqual  *bool           `json:"package_members_equal,omitempty"`
 	Problems      []diffProblem   `json:"problems"`
+	Expected      *expectedDoc    `json:"expected,omitempty"`
 	Notes         []text          `json:"notes"`
 }
 
@@ -152,6 +153,7 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 		Files:    diffFiles{Compared: c.FilesCompared, Equal: c.FilesEqual, List: make([]diffFile, len(c.Files))},
 		Packages: make([]diffPackage, len(c.Packages)),
 		Problems: make([]diffProblem, len(c.Problems)),
+		Expected: newExpected(c.Expected),
 		Notes:    texts(c.Notes),
 	}
 	for i := range c.Modules {
