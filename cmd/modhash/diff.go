@@ -46,7 +46,8 @@ unexplained. One cause is one line, in however many modules it is. Causes are ro
 (what was done otherwise, with what to set), derived (what follows, as an offset behind
 a longer string, and was computed again), derived-unverified (what follows but cannot
 be computed, as a build id) or change. They annotate: neither verdict nor exit code
-depends on them. --module says all about one module, with layers and places; --all
+depends on them. What the builds left on record (the .config, the banner of an x86
+kernel, .BUILDINFO, .buildinfo, the header of an rpm) is compared first. --module says all about one module, with layers and places; --all
 says what to set for each cause, and --format json gives everything.
 
 Differences that were reviewed and are expected can be listed in a file, which
@@ -210,7 +211,11 @@ func compareThings(ctx context.Context, x, y *thing, o *compare.Options) (*compa
 	case x.module != "" && y.module != "":
 		return compare.ModuleFiles(ctx, x.module, y.module, o)
 	case x.build != nil && y.build != nil:
-		return compare.Builds(ctx, x.build, y.build, o)
+		c, err := compare.Builds(ctx, x.build, y.build, o)
+		if err == nil {
+			err = explain.Records(c, x.build, y.build)
+		}
+		return c, err
 	case x.module != "":
 		return mirrored(compareModule(ctx, y, x.module, o))
 	case y.module != "":

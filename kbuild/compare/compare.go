@@ -94,6 +94,8 @@ type Comparison struct {
 	// manifest: what the manifest cannot tell of. With any, the two differ.
 	Problems []SideProblem
 	Notes    []string // what was not compared, and why
+	// Records are differences in what the builds left on record about themselves.
+	Records []Record
 	// Expected says what a file of expected differences covers; nil without one.
 	Expected *Expected
 }

@@ -163,6 +163,10 @@ func (c *Comparison) Mirror() *Comparison {
 	for i := range m.Problems {
 		m.Problems[i].Side = m.Problems[i].Side.mirror()
 	}
+	m.Records = slices.Clone(c.Records)
+	for i := range m.Records {
+		m.Records[i].A, m.Records[i].B = m.Records[i].B, m.Records[i].A
+	}
 	m.Packages = slices.Clone(c.Packages)
 	for i, p := range c.Packages {
 		m.Packages[i] = Package{p.B, p.A, p.Verdict}

@@ -47,10 +47,10 @@ var families = [...]func(*pair){
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
 	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, textCauses, checksumCauses,
-	headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses,
+	headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
 }
 
-// Causes returns all causes that [Run] can name, sorted by id.
+// Causes returns all causes that [Run] and [Records] can name, sorted by id.
 func Causes() []*compare.Cause {
 	all := slices.Concat(catalogue[:]...)
 	slices.SortFunc(all, func(x, y *compare.Cause) int { return cmp.Compare(x.ID, y.ID) })

@@ -18,6 +18,7 @@ func Diff(w io.Writer, c *compare.Comparison, s Style) error {
 	p.line("%s: %s", s.paint(verdictTone(c.Verdict), c.Verdict.String()), diffSummary(c))
 	p.line("  A  %s", side(&c.A))
 	p.line("  B  %s", side(&c.B))
+	p.diffRecords(c)
 	p.diffCauses(c)
 	p.diffProblems(c)
 	p.diffModules(c)

@@ -17,6 +17,7 @@ type diffDoc struct {
 	Schema        string          `json:"schema"`
 	Verdict       compare.Verdict `json:"verdict"`
 	Modules       diffModules     `json:"modules"`
+	Records       []recordDoc     `json:"records"`
 	Causes        []causeDoc      `json:"causes"`
 	A             diffSide        `json:"a"`
 	B             diffSide        `json:"b"`
@@ -149,6 +150,7 @@ func DiffJSON(w io.Writer, c *compare.Comparison) error {
 			OnlyA: n.OnlyA, OnlyB: n.OnlyB, Renamed: n.Renamed, Moved: n.Moved, Shifted: n.Shifted,
 			List: make([]diffModule, len(c.Modules)),
 		},
+		Records:  newRecords(c.Records),
 		Causes:   newCauses(c),
 		Files:    diffFiles{Compared: c.FilesCompared, Equal: c.FilesEqual, List: make([]diffFile, len(c.Files))},
 		Packages: make([]diffPackage, len(c.Packages)),
