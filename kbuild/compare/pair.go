@@ -28,6 +28,7 @@ type Pair struct {
 	decoded, payload *Ledger
 	blocks           [LayerUnit + 1][]Block
 	names            namer
+	byA, byB         []int32 // see sortRegions
 }
 
 // View is one side of a [Pair].
@@ -115,41 +116,58 @@ func (v *View) StoredBytes(r Range) []byte {
 	return b
 }
 
-// AtA returns the region of the innermost ledger that holds the byte at an offset
-// in A; nil if there is none.
-func (p *Pair) AtA(off int64) *Region {
+// Corresponds reports whether an offset in A and one in B are those of one thing,
+// by the alignment of the innermost ledger: of a byte that is Same or Moved, or of
+// the start of a unit that is on both sides.
+func (p *Pair) Corresponds(a, b int64) bool {
+	if p.byA == nil {
+		p.sortRegions()
+	}
 	rs := p.Unit.Regions
-	i, found := slices.BinarySearchFunc(rs, off, func(r Region, off int64) int {
-		if r.A.Len == 0 {
-			return 1
+	if r := at(p.byA, a, func(i int32) Range { return rs[i].A }); r >= 0 && p.leads(&rs[r], a, b) {
+		return true
+	}
+	r := at(p.byB, b, func(i int32) Range { return rs[i].B })
+	return r >= 0 && p.leads(&rs[r], a, b)
+}
+
+// leads: the offsets are those of one byte of the region, or of the start of its
+// unit.
+func (p *Pair) leads(r *Region, a, b int64) bool {
+	switch {
+	case r.Relation != Changed:
+		return a-r.A.Off == b-r.B.Off && a >= r.A.Off && a < r.A.End()
+	case r.Unit.A < 0 || r.Unit.B < 0:
+		return false
+	}
+	return a == p.UnitA(p.Unit, r).Off && b == p.UnitB(p.Unit, r).Off
+}
+
+// sortRegions lists the regions of the innermost ledger by A and by B, those that
+// are empty there left out.
+func (p *Pair) sortRegions() {
+	rs := p.Unit.Regions
+	for i := range rs {
+		if rs[i].A.Len > 0 {
+			p.byA = append(p.byA, int32(i))
 		}
-		return cmp.Compare(r.A.Off, off)
-	})
+		if rs[i].B.Len > 0 {
+			p.byB = append(p.byB, int32(i))
+		}
+	}
+	slices.SortFunc(p.byB, func(i, j int32) int { return cmp.Compare(rs[i].B.Off, rs[j].B.Off) })
+}
+
+// at finds the region that holds an offset, -1 if none does.
+func at(order []int32, off int64, side func(int32) Range) int32 {
+	i, found := slices.BinarySearchFunc(order, off, func(i int32, off int64) int { return cmp.Compare(side(i).Off, off) })
 	if !found {
 		i--
 	}
-	if i < 0 || off >= rs[i].A.End() {
-		return nil
+	if i < 0 || off >= side(order[i]).End() {
+		return -1
 	}
-	return &rs[i]
-}
-
-// MapA says where the byte at an offset in A has gone in B, by the alignment of
-// the innermost ledger: that of Same and Moved bytes, and the first one of a unit
-// that is recognised but has changed. ok is false for all others.
-func (p *Pair) MapA(off int64) (b int64, ok bool) {
-	r := p.AtA(off)
-	if r == nil {
-		return 0, false
-	}
-	if r.Relation != Changed {
-		return r.B.Off + off - r.A.Off, true
-	}
-	if r.Unit.A < 0 || r.Unit.B < 0 {
-		return 0, false
-	}
-	ua, ub := p.UnitA(p.Unit, r), p.UnitB(p.Unit, r)
-	return ub.Off, off == ua.Off
+	return order[i]
 }
 
 // Claim makes o the owner of a region that has none yet; it reports whether it
