@@ -7,6 +7,7 @@
 # make corpus       download real kernels into the cache
 # make e2e          the real thing: distribution kernels and tools
 # make e2e-kernel   kernels that are built, booted and asked what they load
+# make e2e-causes   each lint rule on kernels that are built with and without its switch
 # make bench        ratios against named peers, on the corpus
 # make man install clean
 
@@ -32,7 +33,7 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # How long each fuzz target runs in "make test".
 FUZZTIME ?= 1s
 
-.PHONY: build run test fuzz check reproducible vulncheck corpus e2e e2e-kernel bench man install clean
+.PHONY: build run test fuzz check reproducible vulncheck corpus e2e e2e-kernel e2e-causes bench man install clean
 
 build:
 	$(GOBUILD) -o bin/modhash ./cmd/modhash
@@ -91,6 +92,9 @@ e2e: build
 
 e2e-kernel: build
 	testdata/e2e-kernel/run.sh
+
+e2e-causes: build
+	testdata/e2e-causes/run.sh
 
 bench: build
 	testdata/e2e/corpus.sh
