@@ -240,7 +240,9 @@ var cases = []struct {
 
 	{"debug-efi", "CONFIG_DEBUG_EFI=y\n", &fixed, nil, Input{}, "warning CONFIG_DEBUG_EFI 1"},
 	{"debug-efi", "# CONFIG_DEBUG_EFI is not set\n", &fixed, nil, Input{}, ""},
-	{"gcov", "CONFIG_GCOV_KERNEL=y\n", &fixed, nil, Input{}, "warning CONFIG_GCOV_KERNEL 1"},
+	{"gcov", "CONFIG_GCOV_KERNEL=y\n# CONFIG_GCOV_PROFILE_ALL is not set\n", &fixed, nil, Input{}, ""},
+	{"gcov", "CONFIG_GCOV_KERNEL=y\nCONFIG_GCOV_PROFILE_URING=y\n", &fixed, nil, Input{}, "warning CONFIG_GCOV_PROFILE_URING 2"},
+	{"gcov", "CONFIG_GCOV_KERNEL=y\nCONFIG_GCOV_PROFILE_ALL=y\nCONFIG_GCOV_PROFILE_URING=y\n", &fixed, nil, Input{}, "warning CONFIG_GCOV_PROFILE_ALL 2"},
 	{"gcov", "# CONFIG_GCOV_KERNEL is not set\n", &fixed, nil, Input{}, ""},
 }
 
