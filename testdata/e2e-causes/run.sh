@@ -103,6 +103,7 @@ main() {
 		builder_make "$name"
 		source_unpack "$name"
 	done
+	bindgen_fetch
 	# The cache is not needed any more, and this takes long.
 	exec 9>&-
 	init_build

@@ -7,7 +7,7 @@
 
 RUST_PACKAGES=(libclang1-16 rust-web-src rustc-web)
 
-# bindgen_fetch: TREES/bin/bindgen.
+# bindgen_fetch: TREES/bin/bindgen. Asks the mirror, so it comes while the cache is ours.
 bindgen_fetch() {
 	local dir=$TREES/bin/bindgen.d deb
 	[ ! -x "$TREES/bin/bindgen" ] || return 0
@@ -31,7 +31,6 @@ bindgen_fetch() {
 cause_rust_paths() {
 	local ON=(CONFIG_RUST=y) OFF
 	local MAKE_ARGS=(RUSTC=/usr/bin/rustc BINDGEN="$TREES/bin/bindgen")
-	bindgen_fetch
 	OFF=("${ON[@]}" "one:KRUSTFLAGS=--remap-path-prefix=$TREES/one=." "two:KRUSTFLAGS=--remap-path-prefix=$TREES/two=.")
 	compared rust-paths warning small rust/kernel.o
 }

@@ -82,7 +82,7 @@ cause_initramfs_mtime() {
 
 # With a time there remains a note: the version of xz counts.
 cause_ikheaders() {
-	local ON=(CONFIG_IKHEADERS=m KBUILD_BUILD_TIMESTAMP=) OFF=(CONFIG_IKHEADERS=m) OFF_LINT=note
+	local ON=(CONFIG_SYSFS=y CONFIG_IKHEADERS=m KBUILD_BUILD_TIMESTAMP=) OFF=(CONFIG_SYSFS=y CONFIG_IKHEADERS=m) OFF_LINT=note
 	local FORGET=(kernel/kheaders_data.tar.xz)
 	compared ikheaders error small kernel/kheaders.ko
 }

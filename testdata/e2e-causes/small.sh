@@ -79,14 +79,15 @@ cause_debug_paths() {
 	compared debug-paths warning small "${SOME[@]}" stripped:lib/crc7.ko
 }
 
-# Some folders are profiled without GCOV_PROFILE_ALL too.
+# What is profiled is all, or a part that has an option of its own.
 cause_gcov() {
-	local base=(CONFIG_DEBUG_KERNEL=y CONFIG_DEBUG_FS=y CONFIG_IO_URING=y) ON OFF
-	OFF=("${base[@]}" '# CONFIG_GCOV_KERNEL is not set')
-	ON=("${base[@]}" CONFIG_GCOV_KERNEL=y)
+	local base=(CONFIG_DEBUG_KERNEL=y CONFIG_DEBUG_FS=y CONFIG_IO_URING=y CONFIG_GCOV_KERNEL=y) ON OFF
+	OFF=("${base[@]}" '# CONFIG_GCOV_PROFILE_URING is not set')
+	ON=("${base[@]}" CONFIG_GCOV_PROFILE_URING=y)
 	compared gcov warning small io_uring/io_uring.o
 	local LEAK=(path "$TREES/one/small" lib/crc7.ko)
-	ON+=(CONFIG_GCOV_PROFILE_ALL=y)
+	OFF=("${base[@]}" '# CONFIG_GCOV_PROFILE_ALL is not set')
+	ON=("${base[@]}" CONFIG_GCOV_PROFILE_ALL=y)
 	compared gcov warning small "${SOME[@]}"
 }
 
