@@ -18,13 +18,16 @@ init_build() {
 	gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -o "$WORK/init" "$KERNEL_DIR/init.c"
 }
 
-# cases_make FOLDER KIND NAME AS [NAME=VALUE…]: see cases.py.
-cases_make() {
-	local folder=$1 kind=$2 name=$3 as=$4
-	shift 4
+# cases_make FOLDER KIND NAME AS [NAME=VALUE…]: see cases.py. The modules are those
+# of the kernel NAME/AS.
+cases_make() { cases_of "$1" "$2" "$TREES/$3/$4" "$(kernel_modlib "$3" "$4")" "${@:5}"; }
+
+# cases_of FOLDER KIND TREE MODLIB [NAME=VALUE…]
+cases_of() {
+	local folder=$1 kind=$2
+	shift 2
 	mkdir -p "$folder"
-	python3 "$KERNEL_DIR/cases.py" "$kind" "$folder" "$TREES/$name/$as" \
-		"$(kernel_modlib "$name" "$as")" "$@" >"$folder/count"
+	python3 "$KERNEL_DIR/cases.py" "$kind" "$folder" "$@" >"$folder/count"
 	cp "$WORK/init" "$folder/init"
 	(cd "$folder" && find init cases m | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) \
 		>"$folder.cpio"

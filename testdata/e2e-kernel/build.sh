@@ -73,19 +73,41 @@ kernel_make() {
 	say "$1: make ${*:2}: $((SECONDS - start)) s"
 }
 
-# config_checks sig+hashes|hashes|sig: settings for a kernel that checks these. sig is
-# the decision as it is without the patch.
+# config_checks sig+hashes|hashes|sig|none|keys: settings for a kernel that checks
+# these. sig is the decision as it is without the patch; none does not look at what
+# a module ends in. keys is sig+hashes with more certificates: for RSA, for P-384,
+# and one that is revoked.
 config_checks() {
 	case $1 in
-	*hashes) printf '%s\n' CONFIG_MODULE_HASHES=y ;;
+	*hashes | keys) printf '%s\n' CONFIG_MODULE_HASHES=y ;;
 	*) printf '%s\n' '# CONFIG_MODULE_HASHES is not set' ;;
 	esac
 	case $1 in
-	sig*) printf '%s\n' CONFIG_MODULE_SIG=y '# CONFIG_MODULE_SIG_ALL is not set' \
-		CONFIG_MODULE_SIG_SHA256=y 'CONFIG_MODULE_SIG_KEY=""' \
-		"CONFIG_SYSTEM_TRUSTED_KEYS=\"$CERTIFICATE\"" ;;
+	sig*) config_signatures "$CERTIFICATE" ;;
+	keys)
+		config_signatures "$CERTIFICATES"
+		printf '%s\n' CONFIG_CRYPTO_ECDSA=y CONFIG_SYSTEM_BLACKLIST_KEYRING=y \
+			CONFIG_SYSTEM_REVOCATION_LIST=y "CONFIG_SYSTEM_REVOCATION_KEYS=\"$REVOKED\""
+		;;
 	*) printf '%s\n' '# CONFIG_MODULE_SIG is not set' 'CONFIG_SYSTEM_TRUSTED_KEYS=""' ;;
 	esac
+	# There is no lockdown without one of the two.
+	[ "$1" != none ] || printf '%s\n' '# CONFIG_SECURITY_LOCKDOWN_LSM is not set' 'CONFIG_LSM=""'
+}
+
+# config_signatures FILE: the certificates to trust.
+config_signatures() {
+	printf '%s\n' CONFIG_MODULE_SIG=y '# CONFIG_MODULE_SIG_ALL is not set' \
+		CONFIG_MODULE_SIG_SHA256=y 'CONFIG_MODULE_SIG_KEY=""' \
+		"CONFIG_SYSTEM_TRUSTED_KEYS=\"$1\""
+}
+
+# last_of_each: of several lines for an option the last.
+last_of_each() {
+	tac | awk '
+		/^CONFIG_/ { name = $1; sub(/=.*/, "", name) }
+		/^# CONFIG_.* is not set$/ { name = $2 }
+		!/^(# )?CONFIG_/ || !seen[name]++' | tac
 }
 
 # config_compression none|gzip|xz|zstd
@@ -105,9 +127,12 @@ kernel_configure() {
 	local name=$1 dir=$TREES/$1/build wanted line
 	wanted=$(
 		cat "$KERNEL_DIR/kernel.config"
+		# Offered, and then on by default, where the compiler's own headers are installed.
+		echo '# CONFIG_GCC_PLUGINS is not set'
 		config_checks "$2"
 		config_compression "$3"
 	)
+	wanted=$(last_of_each <<<"$wanted")
 	if [ -f "$dir/wanted.config" ] && [ "$(cat "$dir/wanted.config")" = "$wanted" ]; then return 0; fi
 	mkdir -p "$dir"
 	printf '%s\n' "$wanted" >"$dir/wanted.new"
@@ -141,7 +166,8 @@ own() { [ "$(id -u)" != 0 ] || chown -R "$(builder_of "$1"):" "$2"; }
 
 # kernel_build NAME AS CHECKS COMPRESSION: build that config in TREES/NAME/build, and
 # keep what came of it in TREES/NAME/AS: bzImage, vmlinux, config, modules.order,
-# the modules and their proofs, sign-file, and in root the modules as installed.
+# Module.symvers, System.map, the modules and their proofs, sign-file, and in root
+# the modules as installed.
 # The program under test hashes again, whatever an earlier run left.
 kernel_build() {
 	local name=$1 as=$2
@@ -158,7 +184,7 @@ kernel_keep() {
 	rm -rf "$to"
 	mkdir -p "$to/root"
 	cp "$from/arch/x86/boot/bzImage" "$from/vmlinux" "$from/modules.order" \
-		"$from/scripts/sign-file" "$to/"
+		"$from/Module.symvers" "$from/System.map" "$from/scripts/sign-file" "$to/"
 	cp "$from/.config" "$to/config"
 	(cd "$from" && find . \( -name '*.ko' -o -name '*.ko.stripped' -o -name '*.merkle' \) \
 		-exec cp --parents -t "$to" {} +)
@@ -180,4 +206,16 @@ kernel_root() {
 kernel_modlib() {
 	local found=("$TREES/$1/$2"/root/lib/modules/*)
 	printf '%s\n' "${found[0]}"
+}
+
+# kernel_kept AS: the folder of that kernel, of whichever builder made it.
+kernel_kept() {
+	local name
+	for name in one two three; do
+		if [ -f "$TREES/$name/$1/bzImage" ]; then
+			printf '%s\n' "$TREES/$name/$1"
+			return 0
+		fi
+	done
+	die "no kernel $1 was built"
 }

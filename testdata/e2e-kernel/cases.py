@@ -6,7 +6,9 @@ usage: cases.py KIND FOLDER TREE MODLIB [NAME=VALUE]...
 
 KIND all: every installed module, after those it depends on, and kept loaded.
 KIND tampered: one module with a trailer that is right, and with many that are
-not. KIND compressed: one module in the ways that its compression can be. KIND
+not. KIND signed: signatures only. KIND outside: every installed module, and then
+those from elsewhere in the folder outside=FOLDER, as they are, changed and
+stripped. KIND compressed: one module in the ways that its compression can be. KIND
 covert, one, zero, levels0, levels33, highbit: for a kernel with another root, which
 is written to FOLDER/root as LEVELS HEX:
 
@@ -27,12 +29,14 @@ they agree with the kernel's and the program's by being right.
   sign-file=FILE   the kernel's program, for signatures as well
   trusted=KEY,CRT  files of a key that the kernel trusts, and of one
   unknown=KEY,CRT  that it does not
+  ec=KEY,CRT       the same for P-384, trusted
+  revoked=KEY,CRT  of one that it trusts and has revoked
   compress=NAME    gzip, xz or zstd: how MODLIB is compressed
 
 The names of cases are those of upstream's recorded answers where they are the
 same thing. First letter: a valid, b no marker or forced, c too short, d unknown
 type, e length, f fields that are zero, g length of the proof, h no match, k
-signatures, l two trailers, z compression.
+signatures, l two trailers, o from elsewhere, z compression.
 """
 
 import hashlib
@@ -287,13 +291,13 @@ def no_match(cases, build):
         cases.add("h25-last-leaf-at-next-position", mods[last] + sidecar(claim))
 
 
-def signatures(cases, build):
+def signed(build, cases):
     module, proof = build.payloads[build.position], prove(build.payloads, build.position)
     merkle = sidecar(proof)
 
-    def sign(data, who, digest="sha256"):
+    def sign(data, who, digest="sha256", *flags):
         key, crt = build.options[who].split(",")
-        return in_file(data, build.options["sign-file"], digest, key, crt, "@")
+        return in_file(data, build.options["sign-file"], *flags, digest, key, crt, "@")
 
     def retyped(data, kind):
         end = len(data) - len(MARKER) - 10
@@ -309,11 +313,20 @@ def signatures(cases, build):
     cases.add("k08-der-garbage", module + sidecar(64 * b"\xff", kind=2))
     message = good[cut:-len(MARKER) - 12]
     cases.add("k09-der-truncated", module + sidecar(message[:-10], kind=2))
+    cases.add("k10-digest-md5", sign(module, "trusted", "md5"))
+    cases.add("k12-keyid-good", sign(module, "trusted", "sha256", "-k"))
     cases.add("k13-merkle-proof-as-type-2", module + sidecar(proof, kind=2))
     cases.add("k14-pkcs7-as-type-3", retyped(good, 3))
     cases.add("k15-pkcs7-algo-1", module + sidecar(message, kind=2, algo=1))
     cases.add("k16-pkcs7-empty", module + sidecar(b"", kind=2))
     cases.add("k17-rsa-sha512-good", sign(module, "trusted", "sha512"))
+    if "ec" in build.options:
+        good_ec = sign(module, "ec", "sha384")
+        cases.add("k02-ec-good", good_ec)
+        cases.add("k05-ec-module-changed", harmless_change(good_ec))
+    if "revoked" in build.options:
+        cases.add("k11-revoked-key", sign(module, "revoked"))
+        cases.add("k18-revoked-key-by-id", sign(module, "revoked", "sha256", "-k"))
     cases.add("l1-merkle-then-pkcs7-known", sign(module + merkle, "trusted"))
     cases.add("l2-merkle-then-pkcs7-unknown", sign(module + merkle, "unknown"))
     cases.add("l3-merkle-then-pkcs7-of-bare-module", module + merkle + good[cut:])
@@ -339,7 +352,27 @@ def tampered(build, cases):
     malformed(cases, module, proof)
     no_match(cases, build)
     if "sign-file" in build.options:
-        signatures(cases, build)
+        signed(build, cases)
+
+
+def outside(build, cases):
+    all_modules(build, cases)
+    folder = build.options["outside"]
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as file:
+            data = file.read()
+        packed = name.endswith(".xz")
+        flags = COMPRESSED if packed else 0
+        plain = run("xz", "-dc", data=data) if packed else data
+
+        def repacked(changed):
+            return compress("xz", changed) if packed else changed
+
+        cases.add(name, data, flags=flags)
+        if plain.endswith(MARKER):
+            cases.add(name.replace(".", "-changed.", 1), repacked(harmless_change(plain)), flags=flags)
+            cases.add(name.replace(".", "-stripped.", 1), repacked(in_file(plain, "strip", "-g", "@")),
+                      flags=flags)
 
 
 def compressed(build, cases):
@@ -457,7 +490,8 @@ def highbit(build, cases):
     return len(path) // 32, hashed[0]
 
 
-KINDS = {f.__name__: f for f in (tampered, compressed, covert, one, zero, levels0, levels33, highbit)}
+KINDS = {f.__name__: f for f in (tampered, signed, outside, compressed, covert, one, zero, levels0,
+                                 levels33, highbit)}
 KINDS["all"] = all_modules
 
 

@@ -1,15 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# Checks of how a kernel with hashes is built, installed and packed. Sourced after
-# build.sh. They work in TREES/one/build, on the config of one/sig+hashes, and
+# Checks of how a kernel with hashes is built and installed. Sourced after build.sh
+# and packages.sh. They work in TREES/one/build, on the config of one/sig+hashes, and
 # leave it as they found it.
-
-# Strip options for the packages: the kernel's deb and pacman targets always strip.
-STRIPPED=1
-
-# The packages that pack.
-PACKAGE_PACKAGES=(debhelper dpkg-dev fakeroot kmod makepkg pacman-package-manager rpm rsync)
 
 # logged COMMAND…: run it with a log of its own, in WORK/log.
 logged() {
@@ -118,73 +112,4 @@ no_throwaway_key() {
 	no_key one
 	logged kernel_make one all
 	as_before
-}
-
-# --- packages ----------------------------------------------------------------
-
-# pack NAME TARGET [NAME=VALUE…]: a package target of the kernel, with all that the
-# package can be told not to take from the builder.
-PACK_EPOCH=1767225600
-pack() {
-	local name=$1
-	shift
-	# The targets count .version up and would make release 2 of the package.
-	rm -f "$TREES/$name/build/.version"
-	as_builder "$name" env DEB_BUILD_OPTIONS="parallel=$JOBS terse" \
-		DEB_BUILD_PROFILES=pkg.linux-upstream.nokernelheaders \
-		DEBFULLNAME=modhash DEBEMAIL=modhash@example.org \
-		PACMAN_EXTRAPACKAGES= PKGDEST="$TREES/$name/pacman" PKGEXT=.pkg.tar.zst PACKAGER=modhash \
-		SOURCE_DATE_EPOCH=$PACK_EPOCH TAR_OPTIONS="--mtime=@$PACK_EPOCH --sort=name" \
-		make -C build -j "$JOBS" KBUILD_VERBOSE=0 "$@"
-}
-
-RPM_OPTIONS="--without devel --define '_buildhost modhash' \
---define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1'"
-
-# packages NAME: all of them, in TREES/NAME/packages; what they hold, as installed
-# by make, in TREES/NAME/stripped.
-packages() {
-	local name=$1 dir=$TREES/$1 target start
-	local KERNEL_ENV=("${KERNEL_ENV[@]}" INSTALL_MOD_STRIP=$STRIPPED)
-	kernel_build "$name" stripped sig+hashes none
-	rm -rf "$dir/packages" "$dir/pacman" "$dir"/*.deb "$dir/build/rpmbuild" "$dir"/build/*.tar
-	mkdir -p "$dir/packages" "$dir/pacman"
-	own "$name" "$dir/pacman"
-	for target in bindeb-pkg pacman-pkg binrpm-pkg tar-pkg; do
-		start=$SECONDS
-		pack "$name" "$target" MAKEPKGOPTS=--nodeps RPMOPTS="$RPM_OPTIONS" || {
-			tail -n 20 "$LOG" >&2
-			die "make $target of $name failed, see $LOG"
-		}
-		say "$name: make $target: $((SECONDS - start)) s"
-	done
-	cp "$dir"/linux-image-*.deb "$dir"/pacman/linux-upstream-*.pkg.tar.zst \
-		"$dir"/build/rpmbuild/RPMS/*/kernel-[0-9]*.rpm "$dir"/build/linux-*.tar "$dir/packages/"
-}
-
-# package_unpack FILE FOLDER
-package_unpack() {
-	rm -rf "$2"
-	mkdir -p "$2"
-	case $1 in
-	*.deb) dpkg-deb -x "$1" "$2" ;;
-	*.rpm) rpm2cpio "$1" | (cd "$2" && cpio -id --quiet) ;;
-	*.tar) tar -xf "$1" -C "$2" ;;
-	*.tar.zst) tar --zstd -xf "$1" -C "$2" ;;
-	*) fail "what is $1?" ;;
-	esac
-}
-
-# package_carries FILE: the manifest, the modules with their proofs, and the image
-# are in it, as make installs them.
-package_carries() {
-	local out=$WORK/unpacked modlib installed=$TREES/one/stripped image
-	package_unpack "$1" "$out"
-	modlib=$(find "$out" -path '*/lib/modules/*' -name modules.order -printf '%h\n')
-	[ -n "$modlib" ] || fail "no modules in ${1##*/}"
-	diff -r "$modlib/kernel" "$(kernel_modlib one stripped)/kernel"
-	cmp "$modlib/modhash.manifest" "$(kernel_modlib one stripped)/modhash.manifest"
-	image=$(find "$out" -type f -name 'vmlinuz*')
-	cmp "$image" "$installed/bzImage"
-	mh verify --require-trailer proof "$(kernel_modlib one stripped)/modhash.manifest" "$1"
 }

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares what a kernel answered with what the program predicts.
 
-usage: predict.py PROGRAM IMAGE CONFIG SYMVERS FOLDER ANSWERS
+usage: predict.py PROGRAM IMAGE CONFIG SYMVERS FOLDER ANSWERS [OPTION]...
 
 FOLDER is one that cases.py made, ANSWERS the lines that `ask` of boot.sh wrote for
 it. For every case the answers in all three modes and the taint must be those of
-`modhash check-load`; a prediction of "unknown" is none. Prints how many cells
+`modhash check-load OPTION...`; a prediction of "unknown" is none. Prints how many cells
 agree; exits 1 if one does not.
 """
 
@@ -18,9 +18,8 @@ FLAGS = {1: "ignore-modversions", 2: "ignore-vermagic", 4: "compressed"}
 MODES = "permissive,enforcing,lockdown"
 
 
-def predict(program, image, config, symvers, call, flags, files, alone):
-    command = [program, "check-load", "--format", "json", "--mode", MODES, "--config", config,
-               "--symvers", symvers, "--call", call]
+def predict(check, image, call, flags, files, alone):
+    command = check + ["--format", "json", "--mode", MODES, "--call", call]
     names = [name for bit, name in FLAGS.items() if flags & bit]
     if names:
         command += ["--flags", ",".join(names)]
@@ -40,7 +39,8 @@ def cells(module):
     return answers + [taint]
 
 
-def main(program, image, config, symvers, folder, answers):
+def main(program, image, config, symvers, folder, answers, *options):
+    check = [program, "check-load", "--config", config, "--symvers", symvers, *options]
     said = {}
     with open(answers, encoding="utf-8") as lines:
         for line in lines:
@@ -54,7 +54,7 @@ def main(program, image, config, symvers, folder, answers):
     good = bad = 0
     for (call, flags, keep), members in groups.items():
         files = [path for _, path in members]
-        modules = predict(program, image, config, symvers, call, flags, files, keep == "0")
+        modules = predict(check, image, call, flags, files, keep == "0")
         for (case, _), module in zip(members, modules, strict=True):
             have, want = cells(module), said[case]
             good += sum(a == b for a, b in zip(have, want))

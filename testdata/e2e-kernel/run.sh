@@ -12,16 +12,18 @@
 #
 # source.sh  the distribution's source with our patch
 # build.sh   config and build
-# drive.sh   what the build makes sure of, and packages
+# drive.sh   what the build makes sure of
+# packages.sh  the kernel's package targets
 # boot.sh    what a kernel answers; with init.c, cases.py, and predict.py for what
 #            check-load says of the same
+# outside.sh   modules from elsewhere, beside those of the build
 #
 # answers.tsv holds the answers as they were when it was written, see ask in boot.sh;
 # those of a run are left in TREES/answers.tsv.
 #
 # Needs a Debian system, a mirror of Debian, and root for what it installs and for
-# the users that build. There are two full builds; the other kernels are made from
-# the first by changes of its config.
+# the users that build. There are two full builds; the other kernels are made
+# from the first by changes of its config.
 
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=../e2e/lib.sh
@@ -32,10 +34,14 @@ set -euo pipefail
 . "$ROOT_DIR/testdata/e2e-kernel/source.sh"
 # shellcheck source-path=SCRIPTDIR source=build.sh
 . "$KERNEL_DIR/build.sh"
+# shellcheck source-path=SCRIPTDIR source=packages.sh
+. "$KERNEL_DIR/packages.sh"
 # shellcheck source-path=SCRIPTDIR source=drive.sh
 . "$KERNEL_DIR/drive.sh"
 # shellcheck source-path=SCRIPTDIR source=boot.sh
 . "$KERNEL_DIR/boot.sh"
+# shellcheck source-path=SCRIPTDIR source=outside.sh
+. "$KERNEL_DIR/outside.sh"
 
 program() {
 	if [ -z "${MODHASH:-}" ]; then
@@ -47,15 +53,21 @@ program() {
 	PROG=("$MODHASH")
 }
 
-# prepare NAME: the builder and its source.
+# prepare NAME [OTHER]: the builder, and its source, or that of OTHER.
 prepare() {
 	builder_make "$1"
-	source_unpack "$1"
+	if [ -z "${2:-}" ]; then
+		source_unpack "$1"
+		return
+	fi
+	mkdir -p "$TREES/$1"
+	ln -sfn "../$2/src" "$TREES/$1/src"
+	[ "$(id -u)" != 0 ] || chown "$(builder_of "$1"):" "$TREES/$1"
 }
 
-# answers KERNEL KIND AS [NAME=VALUE…]: record what the kernel one/AS says to the
-# cases that its own modules make.
-answers() { answers_to "$1" "$TREES/one/$3/bzImage" "${@:2}"; }
+# answers KERNEL KIND AS [NAME=VALUE…]: record what the kernel says to the cases that
+# the modules of AS make, which are its own or could be.
+answers() { answers_to "$1" "$(kernel_kept "$1")/bzImage" "${@:2}"; }
 
 # answers_to KERNEL IMAGE KIND AS [NAME=VALUE…]: the same for any image.
 answers_to() {
@@ -69,8 +81,19 @@ answers_to() {
 # loads_all KERNEL AS [compress=NAME]: every module, in every mode, by its hash:
 # nothing is tainted.
 loads_all() {
-	local kernel=$1 folder=$WORK/$1-all mode
-	answers "$kernel" all "${@:2}"
+	local kernel=$1 as=$2
+	shift 2
+	loads_these "$kernel" "$TREES/one/$as/bzImage" "$TREES/one/$as" "$(kernel_modlib one "$as")" "$@"
+}
+
+# loads_these KERNEL IMAGE TREE MODLIB [compress=NAME]: the same for any image and
+# folder of modules.
+loads_these() {
+	local kernel=$1 image=$2 folder=$WORK/$1-all mode
+	shift 2
+	cases_of "$folder" all "$@"
+	ask "$kernel" "$image" "$folder"
+	cat "$folder.tsv" >>"$ANSWERS"
 	awk -F '\t' '$6 != 0 || $7 != 0 || $8 != 0 || $9 != "none" { print; bad = 1 } END { exit bad }' \
 		"$folder.tsv" || fail "$kernel does not load these"
 	[ "$(wc -l <"$folder.tsv")" -ge 12 ] || fail "only $(wc -l <"$folder.tsv") modules"
@@ -80,12 +103,15 @@ loads_all() {
 	done
 }
 
-# predicted KERNEL KIND AS: check-load says what the kernel said, in every cell. AS
-# is the kernel whose config it has.
+# predicted KERNEL KIND AS [IMAGE]: check-load says what the kernel said, in every
+# cell. AS is the kernel whose config it has.
 predicted() {
-	local image=$TREES/one/$1/bzImage folder=$WORK/$1-$2
-	python3 "$KERNEL_DIR/predict.py" "$MODHASH" "$image" "$TREES/one/$3/config" \
-		"$TREES/one/build/Module.symvers" "$folder" "$folder.tsv"
+	local image=${4:-$(kernel_kept "$1")/bzImage} config folder=$WORK/$1-$2 map=()
+	# Which certificates are revoked only symbols tell, and the image has none.
+	[ "$1" != keys ] || map=(--system-map "$(kernel_kept keys)/System.map")
+	config=$(kernel_kept "$3")
+	python3 "$KERNEL_DIR/predict.py" "$MODHASH" "$image" "$config/config" \
+		"$config/Module.symvers" "$folder" "$folder.tsv" "${map[@]}"
 }
 
 # admits AS [FILE]: the image admits the modules that were built with it and
@@ -129,27 +155,15 @@ same_builds() {
 	diff -r --no-dereference --exclude=sign-file --exclude=build "$TREES/$1" "$TREES/$2"
 }
 
-# same_packages: of both builders, but for what names the builder's folder: the
-# link to the build tree that the tar target leaves in, and what makepkg notes.
-same_packages() {
+# diff_says_identical: the program, of the trees as they were kept: vmlinux, the boot
+# image and every module.
+diff_says_identical() {
 	local file
-	for file in "$TREES"/one/packages/*; do
-		case $file in
-		*.deb | *.rpm) expect 0 '^identical' mh diff "$file" "$TREES/two/packages/${file##*/}" ;;
-		*.tar) differs_only "$file" '{modules}/build' ;;
-		*.pkg.tar.*) differs_only "$file" .BUILDINFO .MTREE ;;
-		esac
+	for file in vmlinux bzImage; do
+		expect 0 '^identical' mh diff "$TREES/one/sig+hashes/$file" "$TREES/two/sig+hashes/$file"
 	done
-}
-
-# differs_only FILE NAME…: the other builder's package differs in these files.
-differs_only() {
-	local file=$1
-	shift
-	expect 1 '[0-9]+ modules, all identical; kernel image identical' \
-		mh diff --all "$file" "$TREES/two/packages/${file##*/}"
-	diff <(sed -n '/^other files/,/^$/s/^    \([^ ]*\): .*/\1/p' "$WORK/out") <(printf '%s\n' "$@") ||
-		fail "${file##*/} differs in other files"
+	expect 0 '^identical: 19 modules, all identical' \
+		mh diff "$(kernel_modlib one sig+hashes)" "$(kernel_modlib two sig+hashes)"
 }
 
 # as_recorded: every answer is the one of the table beside this script.
@@ -167,12 +181,6 @@ no_key() {
 	[ -z "$found" ] || fail "a private key is in $found"
 }
 
-signer_options() {
-	printf '%s\n' "sign-file=$TREES/one/sig+hashes/sign-file" \
-		"trusted=$KEYS_DIR/throwaway-a.key,$KEYS_DIR/throwaway-a.crt" \
-		"unknown=$KEYS_DIR/throwaway-b.key,$KEYS_DIR/throwaway-b.crt"
-}
-
 # kernels: what is built. The first of each builder is a full build; the others
 # compile what the change of config asks for.
 kernels() {
@@ -184,40 +192,42 @@ kernels() {
 	kernel_build one hashes hashes none
 	kernel_build one sig sig none
 	for how in gzip xz zstd; do kernel_build one "$how" sig+hashes "$how"; done
+	certificates_put one
+	kernel_build one keys keys xz
+	outside_build
 	kernel_build one again sig+hashes none
 }
 
-main() {
-	local signer how
-	[ -f "$CORPUS" ] || "$E2E_DIR/corpus.sh"
-	cache_open
-	need_packages "${KERNEL_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}"
-	scratch WORK /var/tmp
-	mkdir "$WORK/tmp"
-	program
-	trees_open
-	ANSWERS=$WORK/answers.tsv
-	printf '# kernel\tcase\tcall\tflags\tsaid\tpermissive\tsig_enforce\tlockdown\ttaint\n' >"$ANSWERS"
-	init_build
-	kernels
-
+build_checks() {
 	check build/nothing-to-do nothing_to_do
 	check build/one-module-changed one_module
 	check build/strip-at-install strip_at_install
 	check build/another-strip changed_at_install
 	check build/no-certificate no_certificate
 	check build/no-throw-away-key no_throwaway_key
+	check two-builds-are-identical same_builds one/sig+hashes two/sig+hashes
+	check two-builds-are-identical/diff diff_says_identical
+	check back-to-the-same-config same_builds one/sig+hashes one/again
+}
+
+package_checks() {
+	local file kind
 	packages one
 	packages two
-	for how in "$TREES"/one/packages/*; do
-		check "package/${how##*/}" package_carries "$how"
+	for file in "$TREES"/one/packages/*; do
+		check "package/${file##*/}" package_carries "$file"
 	done
 	check package/same-from-both same_packages
-
-	check two-builds-are-identical same_builds one/sig+hashes two/sig+hashes
-	check back-to-the-same-config same_builds one/sig+hashes one/again
+	for kind in deb pkg.tar.zst; do
+		check "package/boots/$kind" package_boots "$kind" "$TREES"/one/packages/*."$kind"
+		check "predicted/package/$kind" predicted "package-$kind" all stripped "$TREES/one/stripped/bzImage"
+	done
 	check no-private-key/one no_key one
 	check no-private-key/two no_key two
+}
+
+boot_checks() {
+	local signer how
 	mapfile -t signer < <(signer_options)
 	for how in sig+hashes hashes; do
 		check "loads-all/$how" loads_all "$how" "$how"
@@ -225,8 +235,11 @@ main() {
 		check "answers/$how" answers "$how" tampered "$how" "${signer[@]}"
 		check "predicted/$how/tampered" predicted "$how" tampered "$how"
 	done
-	check answers/sig answers_to sig "$TREES/one/sig/bzImage" tampered sig+hashes "${signer[@]}"
+	check answers/sig answers sig tampered sig+hashes "${signer[@]}"
 	check predicted/sig predicted sig tampered sig
+	mapfile -t signer < <(signer_options_all)
+	check answers/keys answers keys signed keys compress=xz "${signer[@]}"
+	check predicted/keys predicted keys signed keys
 	for how in covert one zero levels0 levels33 highbit; do
 		check "answers/root-$how" other_root "$how"
 		check "predicted/root-$how" predicted "root-$how" "$how" sig+hashes
@@ -242,6 +255,25 @@ main() {
 	done
 	check verify/hashes admits hashes
 	check verify/covert refuses_covert
+}
+
+main() {
+	[ -f "$CORPUS" ] || "$E2E_DIR/corpus.sh"
+	cache_open
+	need_packages "${KERNEL_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}"
+	scratch WORK /var/tmp
+	mkdir "$WORK/tmp"
+	program
+	trees_open
+	ANSWERS=$WORK/answers.tsv
+	printf '# kernel\tcase\tcall\tflags\tsaid\tpermissive\tsig_enforce\tlockdown\ttaint\n' >"$ANSWERS"
+	init_build
+	kernels
+
+	build_checks
+	package_checks
+	boot_checks
+	outside_checks
 	check lint/nothing nothing_to_lint
 	cp "$ANSWERS" "$TREES/answers.tsv"
 	check answers/as-recorded as_recorded

@@ -22,6 +22,12 @@ LOG=
 # sources. Its key is public, and is not there when a kernel is built.
 CERTIFICATE=certs/modhash-test.pem
 
+# The certificates of a kernel with more of them, and those among them that are
+# revoked. certificates_put writes both files.
+CERTIFICATES=certs/modhash-keys.pem
+REVOKED=certs/modhash-revoked.pem
+SIGNING_DIR=$ROOT_DIR/testdata/vectors/signing
+
 # The patch for the distribution's version of the source.
 kernel_patch() {
 	local found=("$PATCH_DIR"/module-hashes-6.12.patch)
@@ -71,4 +77,13 @@ source_unpack() {
 	# Packages are written beside the build tree.
 	[ "$(id -u)" != 0 ] || chown "$(builder_of "$1"):" "$dir"
 	say "unpacking and patching the source of $1: $((SECONDS - start)) s"
+}
+
+# certificates_put NAME
+certificates_put() {
+	local src=$TREES/$1/src
+	cat "$KEYS_DIR/throwaway-a.crt" "$SIGNING_DIR/ecp384.crt" "$SIGNING_DIR/unknown.crt" \
+		>"$WORK/keys.pem"
+	cmp -s "$WORK/keys.pem" "$src/$CERTIFICATES" || cp "$WORK/keys.pem" "$src/$CERTIFICATES"
+	cmp -s "$SIGNING_DIR/unknown.crt" "$src/$REVOKED" || cp "$SIGNING_DIR/unknown.crt" "$src/$REVOKED"
 }
