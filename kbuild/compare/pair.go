@@ -124,10 +124,10 @@ func (p *Pair) Corresponds(a, b int64) bool {
 		p.sortRegions()
 	}
 	rs := p.Unit.Regions
-	if r := at(p.byA, a, func(i int32) Range { return rs[i].A }); r >= 0 && p.leads(&rs[r], a, b) {
+	if r := regionAt(p.byA, a, func(i int32) Range { return rs[i].A }); r >= 0 && p.leads(&rs[r], a, b) {
 		return true
 	}
-	r := at(p.byB, b, func(i int32) Range { return rs[i].B })
+	r := regionAt(p.byB, b, func(i int32) Range { return rs[i].B })
 	return r >= 0 && p.leads(&rs[r], a, b)
 }
 
@@ -158,8 +158,8 @@ func (p *Pair) sortRegions() {
 	slices.SortFunc(p.byB, func(i, j int32) int { return cmp.Compare(rs[i].B.Off, rs[j].B.Off) })
 }
 
-// at finds the region that holds an offset, -1 if none does.
-func at(order []int32, off int64, side func(int32) Range) int32 {
+// regionAt finds the region that holds an offset, -1 if none does.
+func regionAt(order []int32, off int64, side func(int32) Range) int32 {
 	i, found := slices.BinarySearchFunc(order, off, func(i int32, off int64) int { return cmp.Compare(side(i).Off, off) })
 	if !found {
 		i--
