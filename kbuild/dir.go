@@ -90,18 +90,28 @@ func (d *dir) list(ctx context.Context, all bool) error {
 	}
 	switch {
 	case found && d.loose:
-		return d.walk(ctx, ".", wantElsewhere)
+		live := isLiveRoot(d.path)
+		return d.walk(ctx, ".", func(name string, isDir bool) bool { return wantElsewhere(name, isDir, live) })
 	case found:
 		return nil
 	}
 	return d.walk(ctx, ".", nil)
 }
 
+// isLiveRoot: the running system's, where the kernel shows its own state as files.
+func isLiveRoot(name string) bool {
+	a, err1 := os.Stat(name)
+	b, err2 := os.Stat("/")
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
+}
+
 // wantElsewhere picks the modules of a root that are not where they are installed.
-func wantElsewhere(name string, isDir bool) bool {
+func wantElsewhere(name string, isDir, live bool) bool {
 	switch name {
-	case "usr/lib/modules", "lib/modules", "proc", "sys", "dev":
+	case "usr/lib/modules", "lib/modules":
 		return false
+	case "proc", "sys", "dev", "run":
+		return !live
 	}
 	_, _, ok := moduleName(name)
 	return isDir || ok && path.Dir(name) != "boot" // those were listed

@@ -296,8 +296,9 @@ func TestLoose(t *testing.T) {
 		{name: "debian/c.ko", data: string(payload("c.ko"))},
 		{name: ".git/d.ko", data: string(payload("d.ko"))},
 		{name: "boot/e.ko", data: string(payload("e.ko"))},
+		{name: "proc/g.ko", data: string(payload("g.ko"))},
 	}
-	const outside = ".git/d.ko a.ko boot/e.ko debian/c.ko opt/deep/b.ko"
+	const outside = ".git/d.ko a.ko boot/e.ko debian/c.ko opt/deep/b.ko proc/g.ko"
 	other := file{name: "lib/modules/other/kernel/x.ko", data: string(payload("x.ko"))}
 	for name, tt := range map[string]struct {
 		files []file
@@ -307,8 +308,8 @@ func TestLoose(t *testing.T) {
 		"root":       {slices.Concat(installed(modulesDir, "", nil), elsewhere), Options{Loose: true}, outside},
 		"not loose":  {slices.Concat(installed(modulesDir, "", nil), elsewhere), Options{}, ""},
 		"releases":   {slices.Concat(installed(modulesDir, "", nil), elsewhere, []file{other}), Options{Loose: true, Release: release}, outside},
-		"folder":     {slices.Concat([]file{{name: "z/kernel/f.ko", data: string(payload("f.ko"))}}, elsewhere), Options{Loose: true}, ".git/d.ko a.ko boot/e.ko debian/c.ko kernel/f.ko opt/deep/b.ko"},
-		"build tree": {slices.Concat([]file{{name: autoConf, data: "x"}}, elsewhere), Options{Loose: true}, "kernel/.git/d.ko kernel/a.ko kernel/boot/e.ko kernel/debian/c.ko kernel/opt/deep/b.ko"},
+		"folder":     {slices.Concat([]file{{name: "z/kernel/f.ko", data: string(payload("f.ko"))}}, elsewhere), Options{Loose: true}, ".git/d.ko a.ko boot/e.ko debian/c.ko kernel/f.ko opt/deep/b.ko proc/g.ko"},
+		"build tree": {slices.Concat([]file{{name: autoConf, data: "x"}}, elsewhere), Options{Loose: true}, "kernel/.git/d.ko kernel/a.ko kernel/boot/e.ko kernel/debian/c.ko kernel/opt/deep/b.ko kernel/proc/g.ko"},
 	} {
 		paths := []string{writeDir(t, tt.files)}
 		if name != "build tree" { // is never packed
