@@ -77,7 +77,6 @@ outside_answers() {
 }
 
 # signer_shown: modinfo of kmod reads who signed, with what, and which key, as meant.
-# Of a signer that is named by key id it shows nothing, whoever signs so.
 signer_shown() {
 	local suffix
 	for suffix in ko ko.xz; do

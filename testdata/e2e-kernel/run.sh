@@ -155,15 +155,16 @@ same_builds() {
 	diff -r --no-dereference --exclude=sign-file --exclude=build "$TREES/$1" "$TREES/$2"
 }
 
-# diff_says_identical: the program, of the trees as they were kept: vmlinux, the boot
-# image and every module.
+# diff_says_identical: what the program says of both build trees, with the boot image,
+# of vmlinux, and of the modules as installed.
 diff_says_identical() {
-	local file
-	for file in vmlinux bzImage; do
-		expect 0 '^identical' mh diff "$TREES/one/sig+hashes/$file" "$TREES/two/sig+hashes/$file"
-	done
-	expect 0 '^identical: 19 modules, all identical' \
+	expect 0 '^identical: 19 modules, all identical; kernel image identical' \
+		mh diff "$TREES/one/build" "$TREES/two/build"
+	expect 0 '^identical' mh diff "$TREES/one/sig+hashes/vmlinux" "$TREES/two/sig+hashes/vmlinux"
+	cmp "$TREES/one/sig+hashes/vmlinux" "$TREES/two/sig+hashes/vmlinux"
+	expect 1 '^different: 19 modules, all identical; 1 file with differences$' \
 		mh diff "$(kernel_modlib one sig+hashes)" "$(kernel_modlib two sig+hashes)"
+	says 'build: link'
 }
 
 # as_recorded: every answer is the one of the table beside this script.
