@@ -155,7 +155,7 @@ system_other_key() {
 system_revoked_key() {
 	system_make revoked
 	update o6-revoked-key.ko.xz
-	judged 1 '^NOT verified: 1 bad-signature$' "${SYSTEM_KEYS[@]}" --system-map "$TREES/one/keys/System.map"
+	judged 1 '^NOT verified: 1 revoked-key$' "${SYSTEM_KEYS[@]}" --system-map "$TREES/one/keys/System.map"
 	says EKEYREJECTED
 }
 
