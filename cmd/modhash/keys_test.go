@@ -121,6 +121,10 @@ func TestKeysCheckLength(t *testing.T) {
 	}
 	c.do(1, "not trusted: ", "keys", "check", writeKernel(t, vmlinux.Kernel{Config: trustConfig, Certs: [][]byte{readVector(t, "rsa2048.der")}}), path)
 	c.says("is read      no: the certificate has 203 bytes")
+	image := writeKernel(t, vmlinux.Kernel{Config: trustConfig, Certs: [][]byte{readVector(t, "rsa2048.der"), short, readVector(t, "ecp384.der")}})
+	c.do(0, "trusted: ", "keys", "check", image, signingVectors+"rsa2048.der")
+	c.do(1, "not trusted: ", "keys", "check", image, signingVectors+"ecp384.der")
+	c.says("no: it is in the list, but the kernel stops reading that before it")
 }
 
 // TestKeysCheckListing: /proc/keys, and what the running kernel says.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/hex"
@@ -90,7 +91,7 @@ func (f *certFlags) plan(now time.Time, fixed bool) (*certPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := cmpOr(f.hash, request.Digest, "sha512")
+	name := cmp.Or(f.hash, request.Digest, "sha512")
 	h, ok := keys.ParseHash(name)
 	if !ok {
 		return nil, usageError("no kernel verifies signatures with the hash %q; want one of %s", name, join(keys.HashNames()))
@@ -103,15 +104,6 @@ func (f *certFlags) plan(now time.Time, fixed bool) (*certPlan, error) {
 		p.bits = 4096
 	}
 	return p, f.validity(&p.template)
-}
-
-func cmpOr(words ...string) string {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
 }
 
 func (f *certFlags) validity(t *selfsigned.Template) error {
@@ -158,7 +150,7 @@ func (f *certFlags) request() (*genkey.Request, error) {
 		return nil, withHint(fmt.Errorf("%s: %w", name, err), "\"modhash keys genkey\" prints one to begin with")
 	}
 	if f.genkey == "" {
-		request.Subject[0].Value = cmpOr(f.cn, defaultName)
+		request.Subject[0].Value = cmp.Or(f.cn, defaultName)
 		if err := request.Subject[0].Check(); err != nil {
 			return nil, usageError("--cn: %v", err)
 		}
@@ -228,10 +220,10 @@ func (p *certPlan) certify(key crypto.Signer) ([]byte, error) {
 
 // made is a key with its certificate.
 type made struct {
-	key, cert, both []byte // PEM
-	der             []byte
-	kind            string
-	info            certlist.Certificate
+	key, cert []byte // PEM
+	der       []byte
+	kind      string
+	info      certlist.Certificate
 }
 
 // make makes a key and its certificate.

@@ -4,11 +4,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +20,7 @@ import (
 	"github.com/modhash/modhash/kbuild/load"
 	"github.com/modhash/modhash/kbuild/report"
 	"github.com/modhash/modhash/modsig"
+	"github.com/modhash/modhash/modsig/certlist"
 	"github.com/modhash/modhash/modsig/keys"
 	"github.com/modhash/modhash/modsig/keys/selfsigned"
 )
@@ -188,6 +191,9 @@ func (c *keyCheck) lookIn(img *image.Image, der []byte) {
 			case !listed:
 				elsewhere = true
 				continue
+			case x.Offset >= readTo(l):
+				c.in, c.where = load.No, "no: it is in the list, but the kernel stops reading that before it"
+				return
 			case l.OfBuild(x):
 				c.where = "yes: built in, as that of the build's own key"
 			case l.InReserve(x):
@@ -204,6 +210,20 @@ func (c *keyCheck) lookIn(img *image.Image, der []byte) {
 		return
 	}
 	c.where = "no: " + plural(n, "certificate") + trustVerb(n) + "trusted, none is this one"
+}
+
+// readTo is how far a kernel that starts reads a list: as long as each certificate
+// begins where the one before it ends.
+func readTo(l *image.CertificateList) (end int64) {
+	for {
+		i := slices.IndexFunc(l.Certificates, func(c certlist.Certificate) bool {
+			return c.Offset == end && end < l.Size && selfsigned.Listable(c.Raw) == ""
+		})
+		if i < 0 {
+			return end
+		}
+		end += int64(len(l.Certificates[i].Raw))
+	}
 }
 
 func trustVerb(n int) string {
@@ -302,7 +322,7 @@ func namesListing(path string) (bool, error) {
 func (f *keysCheckFlags) checkRunning(c *keyCheck, listing bool) error {
 	sig, lock := f.sigEnforce, f.lockdown
 	if listing && c.target == procKeys {
-		sig, lock = cmpOr(sig, sigEnforceFile), cmpOr(lock, lockdownFile)
+		sig, lock = cmp.Or(sig, sigEnforceFile), cmp.Or(lock, lockdownFile)
 	}
 	c.asked = sig != "" || lock != ""
 	if !c.asked {

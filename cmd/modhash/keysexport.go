@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/pem"
 	"errors"
@@ -335,7 +336,7 @@ func (p *keyPair) install(ctx context.Context, f *keysInstallFlags, dir string) 
 		data []byte
 	}{
 		{store.CertificateDER, 0o666, p.cert}, {store.CertificatePEM, 0o666, p.certPEM()},
-		{store.HashFile, 0o666, []byte(cmpOr(p.hash, "sha512") + "\n")},
+		{store.HashFile, 0o666, []byte(cmp.Or(p.hash, "sha512") + "\n")},
 	}
 	if f.private {
 		files = append(files, struct {

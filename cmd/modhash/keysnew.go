@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/pem"
@@ -97,7 +98,7 @@ func (a *app) runKeysNew(ctx context.Context, f *keysNewFlags, args []string) er
 }
 
 func (a *app) newKey(ctx context.Context, f *keysNewFlags, plan *certPlan, dir string) error {
-	m, err := plan.make(ctx, cmpOr(f.cert.kind, "p384"))
+	m, err := plan.make(ctx, cmp.Or(f.cert.kind, "p384"))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,7 +205,7 @@ func (r *rotation) wanted() (kind, hash string, err error) {
 	kind, hash = r.flags.cert.kind, r.flags.cert.hash
 	if hash != "" {
 		h, _ := keys.ParseHash(hash)
-		hash = cmpOr(keys.HashName(h), hash) // what is none is refused later
+		hash = cmp.Or(keys.HashName(h), hash) // what is none is refused later
 	}
 	switch {
 	case kind == "" && len(kinds) > 1:
@@ -251,9 +252,9 @@ func (r *rotation) reason(kind, hash string, period store.Period) string {
 	have := kindOf(c)
 	switch {
 	case kind != "" && kind != have:
-		return fmt.Sprintf("the current one is of type %s", cmpOr(have, c.KeyAlgorithm))
+		return fmt.Sprintf("the current one is of type %s", cmp.Or(have, c.KeyAlgorithm))
 	case hash != "" && hash != r.current.Hash:
-		return fmt.Sprintf("the current one signs with %s", cmpOr(r.current.Hash, "an unknown hash"))
+		return fmt.Sprintf("the current one signs with %s", cmp.Or(r.current.Hash, "an unknown hash"))
 	case r.flags.period == "always":
 		return "asked for"
 	case period.Over(c.NotBefore, r.now):
@@ -287,7 +288,7 @@ func (a *app) rotate(ctx context.Context, r *rotation, kind, hash, reason string
 	if err != nil {
 		return err
 	}
-	m, err := plan.make(ctx, cmpOr(kind, "p384"))
+	m, err := plan.make(ctx, cmp.Or(kind, "p384"))
 	if err != nil {
 		return err
 	}

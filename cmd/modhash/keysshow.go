@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/pem"
@@ -98,7 +99,7 @@ func (a *app) printKeys(dir string, entries []store.Entry, trusting [][]string, 
 			exit = exitFinding
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%s %s  %s, %s", mark, e.Name, describe(&e.Certificate), cmpOr(e.Hash, "hash not known")))
+		lines = append(lines, fmt.Sprintf("%s %s  %s, %s", mark, e.Name, describe(&e.Certificate), cmp.Or(e.Hash, "hash not known")))
 		if !e.Private {
 			lines = append(lines, "      the private key is not here")
 		}
@@ -138,9 +139,9 @@ const keysExtractExample = `$ modhash keys extract sample/tree/vmlinux || true
 0 certificates in sample/tree/vmlinux`
 
 type keysExtractFlags struct {
-	image        imageFlags
-	out, choose  string
-	der, revoked bool
+	image       imageFlags
+	out, choose string
+	der         bool
 }
 
 func (a *app) keysExtract() *cobra.Command {
