@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/modhash/modhash/modsig/keys"
 	"github.com/modhash/modhash/modsig/keys/genkey"
@@ -50,6 +51,15 @@ func (a *app) keys() *cobra.Command {
 		},
 	}
 	cmd.AddCommand(a.keysNew(), a.keysGenkey(), a.keysRotate(), a.keysRevoke(), a.keysShow(), a.keysCheck(), a.keysExtract(), a.keysSplit(), a.keysExport(), a.keysInstall())
+	for _, sub := range cmd.Commands() {
+		run := sub.RunE
+		sub.RunE = func(cmd *cobra.Command, args []string) error {
+			if err := refuseEmpty(cmd.Flags()); err != nil {
+				return err
+			}
+			return run(cmd, args)
+		}
+	}
 	return cmd
 }
 
@@ -70,6 +80,17 @@ func (a *app) keysGenkey() *cobra.Command {
 			})
 		},
 	}
+}
+
+// refuseEmpty refuses options that were given without a value: a script's empty
+// variable must not choose another key, or another certificate.
+func refuseEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.String() == "" && err == nil {
+			err = usageError("--%s is empty", f.Name)
+		}
+	})
+	return err
 }
 
 // refuseExposed refuses a file with a private key that others than its owner may

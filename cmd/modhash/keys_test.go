@@ -198,7 +198,11 @@ func TestKeysExtract(t *testing.T) {
 		"": bytes.Join([][]byte{rsa, ec, extra, revoked}, nil), "build": rsa, "inserted": extra, "revoked": revoked, "listed": bytes.Join([][]byte{rsa, ec, extra}, nil),
 		hexOf(mustKey(t, ec).KeyID): ec, hexOf(mustKey(t, rsa).Serial.Bytes()): rsa, "00" + strings.ToUpper(hexOf(mustKey(t, rsa).Serial.Bytes())): rsa,
 	} {
-		c.do(0, "", "keys", "extract", "--der", "--select", choose, "-o", out, image)
+		args := []string{"keys", "extract", "--der", "-o", out, image}
+		if choose != "" {
+			args = append(args, "--select", choose)
+		}
+		c.do(0, "", args...)
 		if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes, want %d (%v)", choose, len(got), len(want), err)
 		}
@@ -217,7 +221,7 @@ func TestKeysExtract(t *testing.T) {
 	broken[4] ^= 1
 	c.do(1, "1 certificate in ", "keys", "extract", writeKernel(t, vmlinux.Kernel{Certs: [][]byte{broken}}))
 	c.says("malformed")
-	for _, args := range [][]string{{}, {"a", "b"}, {"missing"}, {"--der", image}, {signingVectors + "rsa2048.der"}} {
+	for _, args := range [][]string{{}, {"a", "b"}, {"missing"}, {"--der", image}, {"--select", "", "-o", out, image}, {signingVectors + "rsa2048.der"}} {
 		c.do(2, "error", append([]string{"keys", "extract"}, args...)...)
 	}
 }
