@@ -192,7 +192,7 @@ func TestKeysExtract(t *testing.T) {
 	rsa, ec, extra, revoked := readVector(t, "rsa2048.der"), readVector(t, "ecp384.der"), readVector(t, "mldsa44.der"), readVector(t, "unknown.der")
 	image := writeKernel(t, vmlinux.Kernel{Certs: [][]byte{rsa, ec}, Reserve: 8192, Extra: extra, Revoked: [][]byte{revoked}})
 	c.do(0, "4 certificates in ", "keys", "extract", image)
-	c.says("\n  build     ", "\n  listed    ", "\n  inserted  ", "\n  revoked   ", "P-384, ecdsa-with-SHA512, valid at ", "ML-DSA-44", "serial ", "key id ")
+	c.says("\n  build     ", "\n  listed    ", "\n  inserted  ", "\n  revoked   ", "Z to 2126-", "P-384, ecdsa-with-SHA512\n", "ML-DSA-44", "serial ", "key id ")
 	out := filepath.Join(t.TempDir(), "out")
 	for choose, want := range map[string][]byte{
 		"": bytes.Join([][]byte{rsa, ec, extra, revoked}, nil), "build": rsa, "inserted": extra, "revoked": revoked, "listed": bytes.Join([][]byte{rsa, ec, extra}, nil),

@@ -248,13 +248,15 @@ func (p *certPlan) make(ctx context.Context, kind string) (*made, error) {
 }
 
 // describe is a line about a certificate for people.
-func describe(c *certlist.Certificate) string {
+func describe(c *certlist.Certificate) string { return describeDated(c, time.DateOnly) }
+
+func describeDated(c *certlist.Certificate, layout string) string {
 	id := "none"
 	if c.KeyID != nil {
 		id = hex.EncodeToString(c.KeyID)
 	}
 	return fmt.Sprintf("%s, serial %x, key id %s, %s to %s, %s",
-		c.Subject, c.Serial, id, c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), keyLine(kindOf(c), c.KeyBits))
+		c.Subject, c.Serial, id, c.NotBefore.UTC().Format(layout), c.NotAfter.UTC().Format(layout), keyLine(kindOf(c), c.KeyBits))
 }
 
 // kindOf is the type of a certificate's key, as --type takes it; "" for others.

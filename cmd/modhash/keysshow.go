@@ -260,8 +260,7 @@ func (a *app) printEmbedded(path string, list []embedded) error {
 			lines = append(lines, fmt.Sprintf("  %-9s %d bytes, malformed: %v", e.class, len(e.cert.Raw), e.cert.Err))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("  %-9s %s, %s, valid at %s to %s", e.class, describe(&e.cert), e.cert.SignatureAlgorithm,
-			e.cert.NotBefore.UTC().Format(time.TimeOnly), e.cert.NotAfter.UTC().Format(time.TimeOnly)))
+		lines = append(lines, fmt.Sprintf("  %-9s %s, %s", e.class, describeDated(&e.cert, time.RFC3339), e.cert.SignatureAlgorithm))
 	}
 	for _, l := range lines {
 		if err := a.say("%s", report.Safe(l)); err != nil {

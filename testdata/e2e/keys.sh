@@ -216,6 +216,7 @@ with_keys() {
 	for key in mldsa44 mldsa65 mldsa87; do check "keys/as-newest-openssl/$key" as_newest "$key" sha512 -sigopt deterministic:1; done
 	check keys/as-newest-openssl/120-files by_files
 	for key in rsa p256 p384 p521; do check "keys/made/$key" made_key "$key" openssl; done
+	check keys/made/mldsa65 made_key mldsa65 "$OPENSSL"
 	for key in rsa p384; do check "keys/made/$key/signs" signs "$key"; done
 	check keys/token in_token
 	check keys/image/own in_own
