@@ -53,11 +53,11 @@ func (c *Config) Request() (*Request, error) {
 	if _, ok := c.Section(section); !ok {
 		return nil, &Error{0, "there is no section [ req ]"}
 	}
-	for name, want := range map[string]string{"string_mask": "utf8only", "prompt": "no"} {
-		p, ok := c.Get(section, name)
-		if ok && p.Value != want || !ok && name == "prompt" {
-			return nil, &Error{p.Line, fmt.Sprintf("want %s = %s in section [ req ]", name, want)}
-		}
+	if p, _ := c.Get(section, "prompt"); p.Value != "no" {
+		return nil, &Error{p.Line, "want prompt = no in section [ req ]"}
+	}
+	if p, ok := c.Get(section, "string_mask"); ok && p.Value != "utf8only" {
+		return nil, &Error{p.Line, "want string_mask = utf8only in section [ req ]"}
 	}
 	if p, ok := c.Get(defaultSection, "oid_section"); ok {
 		return nil, &Error{p.Line, "oid_section is not supported: write the identifier with its numbers"}
