@@ -64,8 +64,9 @@ func TestWriteConfigs(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := (&kconfigRun{}).write(ctx, files, func() error { return nil }); (err != nil) != (spoil != nil) {
-				t.Errorf("error %v", err)
+			last := 0 // what makes a new key the current one
+			if err := (&kconfigRun{}).write(ctx, files, func() error { last++; return nil }); (err != nil) != (spoil != nil) || (last == 1) != (spoil == nil) {
+				t.Errorf("error %v; the last step was taken %d times", err, last)
 			}
 			for _, c := range files[:2] {
 				got, err := os.ReadFile(c.path)
