@@ -84,6 +84,10 @@ func (k *Keys) ring(kind modsig.Kernel, img *Kernel) (*modsig.Keyring, []kbuild.
 		notes = append(notes, kbuild.Problem{Kind: "unused-key", Name: name, Note: true, Detail: fmt.Sprintf(format, args...)})
 	}
 	for i := range trusted {
+		if img.unclear(trusted[i].Raw) {
+			note(trusted[i].Subject, "this certificate is in the kernel image, and not only in its list of trusted ones: it may be a revoked one, so nothing is valid by it; a System.map tells")
+			continue
+		}
 		before := r.Keys()
 		key, err := r.Add(trusted[i].Raw)
 		if err != nil {
@@ -97,6 +101,16 @@ func (k *Keys) ring(kind modsig.Kernel, img *Kernel) (*modsig.Keyring, []kbuild.
 		}
 	}
 	return r, notes
+}
+
+// unclear reports whether a certificate is in the image outside of the list of
+// trusted ones while it is not known what the kernel revokes.
+func (k *Kernel) unclear(der []byte) bool {
+	if k == nil || k.Image.Trusted == nil || k.Image.Revoked != nil {
+		return false
+	}
+	l := k.Image.Trusted
+	return slices.ContainsFunc(l.Certificates, func(c certlist.Certificate) bool { return !l.Listed(&c) && bytes.Equal(c.Raw, der) })
 }
 
 // builtIn is the place of a certificate in the image, -1 if it is not there.

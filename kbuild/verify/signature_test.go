@@ -24,6 +24,7 @@ import (
 	"github.com/modhash/modhash/modsig/certlist"
 	"github.com/modhash/modhash/modsig/trailer"
 	"github.com/modhash/modhash/testdata/gen/ko"
+	"github.com/modhash/modhash/testdata/gen/vmlinux"
 	"github.com/modhash/modhash/testdata/keys"
 )
 
@@ -237,7 +238,7 @@ func TestAlgorithms(t *testing.T) {
 // TestSameName: of two certificates with one name and key id a kernel knows the last.
 func TestSameName(t *testing.T) {
 	a, b := certificate(t, keys.ACert), certificate(t, keys.BCert)
-	img := &Kernel{Image: &image.Image{Trusted: &image.CertificateList{Certificates: []certlist.Certificate{b, a}}}}
+	img := &Kernel{Image: &image.Image{Trusted: &image.CertificateList{Certificates: []certlist.Certificate{b, a}, Size: 1}}}
 	ring, _ := (&Keys{Trusted: []certlist.Certificate{a, b}}).ring(modsig.Kernel{}, img)
 	if k := ring.Keys(); len(k) != 2 || !bytes.Equal(k[0].Raw, b.Raw) {
 		t.Error("not in the order of the image")
@@ -248,6 +249,41 @@ func TestSameName(t *testing.T) {
 	}
 	if _, notes := (&Keys{Trusted: []certlist.Certificate{{Raw: []byte{0x30, 0}}}}).ring(modsig.Kernel{}, nil); len(notes) != 1 {
 		t.Errorf("no certificate: %v", notes)
+	}
+}
+
+// TestStrayCertificate: without symbols, a certificate outside of the list of trusted
+// ones may be revoked, and with them it is known not to be.
+func TestStrayCertificate(t *testing.T) {
+	a, b := certificate(t, keys.ACert), certificate(t, keys.BCert)
+	for name, c := range map[string]struct {
+		kernel vmlinux.Kernel
+		valid  int
+	}{
+		"symbols":               {vmlinux.Kernel{Certs: [][]byte{a.Raw, b.Raw}}, 2},
+		"no symbols":            {vmlinux.Kernel{Certs: [][]byte{a.Raw, b.Raw}, Stripped: true}, 2},
+		"revoked":               {vmlinux.Kernel{Certs: [][]byte{a.Raw}, Revoked: [][]byte{b.Raw}, Stripped: true}, 1},
+		"trusted and revoked":   {vmlinux.Kernel{Certs: [][]byte{a.Raw, b.Raw}, Revoked: [][]byte{b.Raw}, Stripped: true}, 1},
+		"revoked, with symbols": {vmlinux.Kernel{Certs: [][]byte{a.Raw, b.Raw}, Revoked: [][]byte{b.Raw}}, 1},
+	} {
+		elf := c.kernel.ELF()
+		img, err := image.Open(t.Context(), bytes.NewReader(elf), int64(len(elf)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring, notes := (&Keys{Trusted: []certlist.Certificate{a, b}}).ring(modsig.Kernel{}, &Kernel{Image: img})
+		valid := 0
+		for _, k := range []*ko.Key{signer(t, keys.AKey, keys.ACert), signer(t, keys.BKey, keys.BCert)} {
+			if checkBytes(t, kmod.NewOpener(nil), ring, nil, k.Sign(ko.Module{Name: "x"}.Bytes())).Kind == "" {
+				valid++
+			}
+		}
+		if valid != c.valid || c.kernel.Stripped && len(notes) != 2-valid {
+			t.Errorf("%s: %d valid, %+v", name, valid, notes)
+		}
+		if err := img.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
