@@ -11,7 +11,7 @@
 # /lib/modules/RELEASE/build, run `dkms install` as dkms_build does, and load
 # updates/dkms/modhash_test.ko*.
 
-DKMS_PACKAGES=("${CHROOT_PACKAGES[@]}" openssl kmod)
+DKMS_PACKAGES=("${CHROOT_PACKAGES[@]}" kmod openssl python3)
 DKMS_ROOT=    # the system
 DKMS_RELEASE= # of the kernel
 DKMS_HEADERS=
@@ -61,7 +61,7 @@ dkms_system() {
 	ln -s a.key "$DKMS_ROOT/etc/modhash/oot.key"
 	ln -s a.crt "$DKMS_ROOT/etc/modhash/oot.crt"
 	mkdir -p "$DKMS_ROOT/usr/src/modhash-test-1.0"
-	cp "$E2E_DIR"/dkms/* "$DKMS_ROOT/usr/src/modhash-test-1.0/"
+	cp "$E2E_DIR"/dkms/{Makefile,dkms.conf,modhash_test.c} "$DKMS_ROOT/usr/src/modhash-test-1.0/"
 
 	# A few of the kernel's own modules: by them dkms sees how they are compressed.
 	mkdir "$WORK/dkms-modules-$version"
@@ -171,12 +171,15 @@ dkms_signed() {
 	# By modinfo and by us.
 	in_chroot "$DKMS_ROOT" modinfo "${module#"$DKMS_ROOT"}" >"$WORK/modinfo"
 	field() { sed -n "s/^$1: *//p" "$WORK/modinfo"; }
-	mh inspect "$module" >"$WORK/out"
-	says "signature by $(field signer), serial $(field sig_key | tr -d : | tr A-F a-f | sed 's/^0*//'), $(field sig_hashalgo): $((length + 40)) bytes"
+	mh inspect --format json "$module" >"$WORK/inspect.json"
+	python3 "$E2E_DIR/dkms/agree.py" "$WORK/modinfo" "$WORK/inspect.json"
 	[ "$(field sig_hashalgo)" = "$hash" ] || fail "it is signed with $(field sig_hashalgo), the kernel is configured for $hash"
 	[ "$(field signer)" = "modhash throw-away test key $2" ] || fail "the signer is $(field signer)"
 	expect 0 '' mh check-load --keyring "$cert" --config "$DKMS_HEADERS/.config" \
 		--symvers "$DKMS_HEADERS/Module.symvers" "$DKMS_IMAGE" "$module"
+
+	expect 0 '^verified: ' mh verify --keys "$cert" "$module"
+	expect 1 '^NOT verified: 1 unknown-key$' mh verify --keys "$ROOT_DIR/testdata/vectors/signing/unknown.crt" "$module"
 
 	# By dkms, and once more by us: there is nothing to do.
 	in_chroot "$DKMS_ROOT" dkms status >"$WORK/out"
