@@ -115,7 +115,7 @@ manifest: image = $(KOUTPUT)/$(shell $(ask) image_name)
 manifest: certificate
 	@test -n '$(PACKAGES)' || { echo 'PACKAGES is not set: the finished package files' >&2; exit 1; }
 	'$(MODHASH)' generate -o '$(MANIFEST)' $(PACKAGES)
-	@digest=$$('$(MODHASH)' inspect '$(image)' | sed -n 's/^  digest  *\(sha256 [0-9a-f]*\) .*/# image: \1/p'); \
+	@digest=$$('$(MODHASH)' inspect --format json '$(image)' | sed -n 's/.*"image":{"sha256":"\([0-9a-f]*\)".*/# image: sha256 \1/p'); \
 	head -n 9 '$(MANIFEST)' | grep -qxF -e "$$digest" || { echo 'the packages do not hold the image $(image)' >&2; exit 1; }
 ifeq ($(KPROFILE),hashes)
 	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer proof \
