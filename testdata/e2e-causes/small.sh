@@ -10,7 +10,8 @@ SOME=(lib/crc7.ko kernel/fork.o kernel/softirq.o mm/page_alloc.o)
 PLUGINS=(CONFIG_GCC_PLUGINS=y)
 
 # Both trees make a seed; then the second one is given the first one's, as somebody
-# who builds again would be.
+# who builds again would be. Kbuild does not compile again for another seed: what the
+# second tree has is removed.
 cause_randstruct_seed() {
 	local ON=("${PLUGINS[@]}" CONFIG_RANDSTRUCT_FULL=y) dir=small TARGETS=("${SOME[@]}") on said_on file
 	local seed=scripts/basic/randstruct.seed
@@ -23,6 +24,7 @@ cause_randstruct_seed() {
 	for file in "$seed" include/generated/randstruct_hash.h; do
 		cp "$TREES/one/$dir/$file" "$TREES/two/$dir/$file"
 	done
+	find "$TREES/two/$dir" \( -path '*/scripts' -o -path '*/tools' \) -prune -o -name '*.[os]' -exec rm {} +
 	state "$dir" "${ON[@]}"
 	second_build "$dir" "${SOME[@]}"
 	LINT_ARGS=(--randstruct-seed "$(cat "$TREES/one/$dir/$seed")")
