@@ -10,6 +10,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"os"
 	"strings"
@@ -237,6 +238,55 @@ func TestStrict(t *testing.T) {
 			}
 		case !errors.As(err, &fe) || !strings.Contains(err.Error(), c.want):
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// TestStrictStatement is [TestStrict] for what is in an envelope.
+func TestStrictStatement(t *testing.T) {
+	const head, tail = `{"payloadType":"application/vnd.in-toto+json","payload":"`, `","signatures":[{"keyid":"` + "0000000000000000000000000000000000000000000000000000000000000000" + `","sig":"AAAA"}]}`
+	stated := statement(t, "manifest")
+	stated.Time = time.Unix(1700000000, 0)
+	denied := *stated
+	built := artifact(t, testSubject.File(), "another")
+	denied.Rebuilt = &built
+	payload := func(s *Statement) string {
+		doc := string(signed(t, Envelope, s, testKey("a")))
+		text, err := base64.StdEncoding.DecodeString(doc[len(head):strings.Index(doc, `","signatures"`)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, c := range []struct {
+		st             *Statement
+		old, new, want string
+	}{
+		{stated, "", "", ""},
+		{&denied, "", "", ""},
+		{stated, `"name":"rebuild linux-6.12`, `"name":"rebuild linux-6.13`, "step"},
+		{stated, `/link/v0.3`, `/link/v0.4`, "another type"},
+		{stated, `Statement/v1`, `Statement/v0.1`, "no in-toto Statement"},
+		{stated, `"command":[]`, `"command":{}`, "no list"},
+		{stated, `"environment":{}`, `"environment":null`, "environment"},
+		{stated, `"byproducts":{`, `"byproducts":[],"x":{`, "unknown key"},
+		{stated, `"timestamp":"2023-11-14T22:13:20Z"`, `"timestamp":"2023-11-14"`, "timestamp"},
+		{stated, `"timestamp":"2023-11-14T22:13:20Z"`, `"timestamp":"2023-11-14T23:13:20+01:00"`, "timestamp"},
+		{stated, `"architecture":"amd64"`, `"architecture":""`, "annotations"},
+		{stated, `"architecture":"amd64"`, `"architecture":7`, "no string"},
+		{stated, `"subject":[`, `"subject":[{},`, "2 elements"},
+		{stated, `"name":"linux.deb"`, `"name":"linux_6.12-1.buildinfo"`, "two materials"},
+		{&denied, `"rebuilt":{`, `"built":{`, "rebuilt"},
+		{&denied, built.SHA256.String(), stated.Product.SHA256.String(), "equal files"},
+	} {
+		text := payload(c.st)
+		changed := strings.Replace(text, c.old, c.new, 1)
+		if c.want != "" && changed == text {
+			t.Fatalf("%s: nothing was changed in %s", c.old, text)
+		}
+		l, err := Parse([]byte(head + base64.StdEncoding.EncodeToString([]byte(changed)) + tail))
+		if (err == nil) != (c.want == "") || (l == nil) != (err != nil) || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s for %s: %v, want %s", c.new, c.old, err, c.want)
 		}
 	}
 }

@@ -208,6 +208,9 @@ func TestCompare(t *testing.T) {
 	if !slices.Equal(c.Root.Outliers, []string{"r02"}) || !slices.Equal(c.Image.Outliers, []string{"r03"}) || c.Build.Contested() {
 		t.Errorf("%+v", c)
 	}
+	if d := cmp.Diff([]string{"r00", "r01", "r02"}, c.Image.Choices[0].Rebuilders); d != "" {
+		t.Error(d)
+	}
 	r.AddManifest("late", []byte("secret"))
 	if c := r.Compare(); len(c.Without) != 1 || r.Groups[3].Manifest == nil && r.Groups[2].Manifest == nil && r.Groups[1].Manifest == nil {
 		t.Errorf("a stated file that is no manifest: %+v", c)
