@@ -49,9 +49,9 @@ With --disagreement a result that differs is stated too, as DSSE with the predic
 ` + attest.DisagreementType + `; the exit code stays 1.
 
 KEY is as for "modhash sign", or the key file of a rebuilderd worker
-(rebuilder.v2.key) or daemon (rebuilderd.sign.key). Of a key of exec: or pkcs11: the public
-half is asked for, unless --cert tells it. --public-key writes that as rebuilderd
-publishes it, for those who are to trust it.`
+(rebuilder.v2.key) or daemon (rebuilderd.sign.key). Of a key of exec: or pkcs11: the
+public half is asked for, unless --public-key or --cert tells it. --write-public-key
+writes that as rebuilderd publishes it, for those who are to trust it.`
 
 const attestExample = `$ modhash generate sample/a -o linux-6.12-1-amd64.modhash
 $ echo "Source: linux" >linux.buildinfo
@@ -67,7 +67,8 @@ type attestFlags struct {
 	form     string
 	output   string
 	manifest string
-	public   string
+	public   string // to write
+	half     string // to read
 	disagree string
 	scheme   string
 	accept   []string
@@ -91,7 +92,8 @@ func (a *app) attest() *cobra.Command {
 	fl.StringVar(&f.form, "form", string(attest.Metablock), "`FORM` of the statement: link or dsse")
 	fl.StringVarP(&f.output, "output", "o", "", "write the link to `FILE` instead of standard output")
 	fl.StringVar(&f.manifest, "write-manifest", "", "write the manifest of REBUILT to `FILE`, whether it is as ORIGINAL or not")
-	fl.StringVar(&f.public, "public-key", "", "write the public key to `FILE`, as rebuilderd does")
+	fl.StringVar(&f.public, "write-public-key", "", "write the public key to `FILE`, as rebuilderd does")
+	fl.StringVar(&f.half, "public-key", "", "the public half of an exec: or pkcs11: key is in `FILE`, for who does not tell it")
 	fl.StringVar(&f.disagree, "disagreement", "", "if the two differ, state that in `FILE`")
 	fl.StringVar(&f.scheme, "hashset", "merkle", "`KIND` of hashset: merkle, flat or none; that of ORIGINAL if it is a manifest")
 	fl.StringVar(&f.time, "time", "", "the `TIME` of the statement, in seconds since 1970 (default: SOURCE_DATE_EPOCH, or none)")
@@ -128,7 +130,7 @@ func (a *app) runAttest(ctx context.Context, f *attestFlags, args []string) erro
 	if err := t.statedTime(os.LookupEnv); err != nil {
 		return err
 	}
-	key, err := f.key.openBare(ctx, a)
+	key, err := f.key.openBare(ctx, a, f.half)
 	if err != nil {
 		return err
 	}
@@ -458,7 +460,7 @@ func (t *attestation) disagree(ctx context.Context, key crypto.Signer) error {
 }
 
 // openBare opens the key for other things than modules.
-func (f *keyFlags) openBare(ctx context.Context, a *app) (*keys.BareKey, error) {
+func (f *keyFlags) openBare(ctx context.Context, a *app, half string) (*keys.BareKey, error) {
 	cert, err := f.certificate()
 	if err != nil {
 		return nil, err
@@ -469,7 +471,14 @@ func (f *keyFlags) openBare(ctx context.Context, a *app) (*keys.BareKey, error) 
 		o.Private = false
 	}
 	var public crypto.PublicKey
-	if cert != nil {
+	switch {
+	case half != "" && cert != nil:
+		return nil, usageError("--public-key and --cert exclude each other")
+	case half != "":
+		if public, err = readPublicKey(half); err != nil {
+			return nil, err
+		}
+	case cert != nil:
 		c, err := x509.ParseCertificate(cert)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %s: %w", f.cert, err)

@@ -32,7 +32,7 @@ the same bytes, and the same manifest was given with --manifest, so that it is k
 what they cover. The first line of the output is the verdict.
 
 A rebuilder is a name, one or several files with public keys (PEM; as rebuilderd
-publishes them, as "modhash attest --public-key" writes them, or certificates), and
+publishes them, as "modhash attest --write-public-key" writes them, or certificates), and
 perhaps the address of its rebuilderd:
 
   alice alice.pub
@@ -73,7 +73,7 @@ const consensusReasons = `malformed       it is no link
 
 const consensusExample = `$ modhash generate sample/a -o linux-6.12-1-amd64.modhash
 $ echo "Source: linux" >linux.buildinfo
-$ for who in alice bob carol; do modhash attest --key sample/keys/$who.key --public-key $who.pub --subject linux=6.12-1/amd64 --input linux.buildinfo sample/b >$who.link; done
+$ for who in alice bob carol; do modhash attest --key sample/keys/$who.key --write-public-key $who.pub --subject linux=6.12-1/amd64 --input linux.buildinfo sample/b >$who.link; done
 $ for who in alice bob carol; do echo $who $who.pub; done >rebuilders
 $ modhash consensus --subject linux=6.12-1/amd64 --threshold 2 --rebuilders rebuilders --manifest linux-6.12-1-amd64.modhash alice.link bob.link | head -1
 agreed: 2 of 3 rebuilders state one manifest, 2 needed; kernel image included`

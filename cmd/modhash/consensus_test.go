@@ -28,7 +28,7 @@ func rebuilders(t *testing.T, names ...string) (dir string, links map[string][]b
 	for _, who := range names {
 		var out bytes.Buffer
 		if c := run(context.Background(), []string{
-			"attest", "--quiet", "--key", filepath.Join(src, "keys", who+".key"), "--public-key", filepath.Join(dir, who+".pub"), "--subject", "linux=6.12-1/amd64",
+			"attest", "--quiet", "--key", filepath.Join(src, "keys", who+".key"), "--write-public-key", filepath.Join(dir, who+".pub"), "--subject", "linux=6.12-1/amd64",
 			"--input", source, "--write-manifest", filepath.Join(dir, "linux-6.12-1-amd64.modhash"), filepath.Join(src, "b"),
 		}, nil, &out, io.Discard); c != 0 {
 			t.Fatalf("attest ends with %d", c)

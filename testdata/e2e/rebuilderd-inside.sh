@@ -80,7 +80,7 @@ busybox wget -q -O /srv/diffoscope $URL/api/v1/builds/1/artifacts/2/diffoscope
 consensus --subject linux=6.12-1/amd64 --threshold 1 --rebuilder "one /srv/daemon.pub $URL" >/srv/consensus
 # The worker's key is in its own folder.
 busybox find /var/lib/rebuilderd-worker -name rebuilder.v2.key | head -n 1 | xargs -I KEY cp KEY /srv/worker.key
-/srv/bin/modhash attest --quiet --key /srv/worker.key --public-key /srv/worker.pub --subject linux=6.12-1/amd64 \
+/srv/bin/modhash attest --quiet --key /srv/worker.key --write-public-key /srv/worker.pub --subject linux=6.12-1/amd64 \
 	--input /srv/www/linux.buildinfo "/srv/www/$FILE" /srv/built/linux_6.12-1_amd64.deb >/srv/worker.link
 consensus --subject linux=6.12-1/amd64 --threshold 2 --rebuilder "one /srv/daemon.pub /srv/worker.pub $URL" \
 	--rebuilder 'two /srv/alice.pub' /srv/worker.link >/srv/consensus-2 || true

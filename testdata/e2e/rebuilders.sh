@@ -26,7 +26,7 @@ rebuilders_setup() {
 	mh generate "$r/sample/a" -o "$r/$RFILE"
 	for who in alice bob carol; do
 		(umask 077 && openssl genpkey -algorithm ed25519 -out "$r/$who.key")
-		mh attest --key "$r/$who.key" --public-key "$r/trust/$who.pub" --subject "$RSUBJECT" \
+		mh attest --key "$r/$who.key" --write-public-key "$r/trust/$who.pub" --subject "$RSUBJECT" \
 			--input "$r/linux.buildinfo" -o "$r/links/$who.link" "$r/$RFILE" "$r/sample/b" >/dev/null
 		printf '%s %s.pub\n' "$who" "$who" >>"$r/trust/rebuilders"
 	done
@@ -251,7 +251,7 @@ whole_chain() {
 	for who in one two/another/place three; do
 		(umask 077 && openssl genpkey -algorithm ed25519 -out "$d/${who%%/*}.key")
 		mkdir "$d/manifests/${who%%/*}"
-		mh attest --key "$d/${who%%/*}.key" --public-key "$d/links/${who%%/*}.pub" --subject "$subject" --input "$(echo "$d/$who"/*.buildinfo)" \
+		mh attest --key "$d/${who%%/*}.key" --write-public-key "$d/links/${who%%/*}.pub" --subject "$subject" --input "$(echo "$d/$who"/*.buildinfo)" \
 			--write-manifest "$d/manifests/${who%%/*}/linux-sample-6.12-1-amd64.modhash" -o "$d/links/${who%%/*}.link" "$d/$who/$deb" >/dev/null
 		printf '%s %s.pub\n' "${who%%/*}" "${who%%/*}" >>"$d/links/trust.pem"
 	done
