@@ -116,6 +116,7 @@ share_make() {
 	packager "$SHARE/make" cp -R root other
 	strip --strip-debug "$(find "$SHARE/make/other" -name '*.ko' | head -n 1)"
 	refused 'NOT verified' share_step manifest PACKAGES=other MANIFEST=other.modhash
+	[ ! -e "$SHARE/make/other.modhash" ]
 }
 
 # refused REGEX COMMAND…: it fails, and says so.

@@ -106,7 +106,7 @@ install:
 headers: certificate
 	@test -n '$(HEADERS)' || { echo 'HEADERS is not set: the folder that is the build link of the modules' >&2; exit 1; }
 	install -D -m 644 '$(CERTIFICATE)' '$(HEADERS)/certs/oot.pem'
-	@! find '$(HEADERS)' -name '*.pem' -exec grep -l -e 'PRIVATE KEY' {} + | grep . || { echo 'the headers hold a private key' >&2; exit 1; }
+	@[ -z "$$(find '$(HEADERS)' -type f \( -name '*.pem' -o -name '*.key' -o -name '*.priv' \) -exec grep -l -e 'PRIVATE KEY' {} +)" ] || { echo 'the headers hold a private key' >&2; exit 1; }
 
 # The finished files are what is published, so they are what is looked at: their image
 # is the one that was built, signed for a boot loader or not, and admits their modules,
@@ -114,12 +114,14 @@ headers: certificate
 manifest: image = $(KOUTPUT)/$(shell $(ask) image_name)
 manifest: certificate
 	@test -n '$(PACKAGES)' || { echo 'PACKAGES is not set: the finished package files' >&2; exit 1; }
-	'$(MODHASH)' generate -o '$(MANIFEST)' $(PACKAGES)
+	rm -f '$(MANIFEST)'
+	'$(MODHASH)' generate -o '$(MANIFEST).unchecked' $(PACKAGES)
 	@digest=$$('$(MODHASH)' inspect --format json '$(image)' | sed -n 's/.*"image":{"sha256":"\([0-9a-f]*\)".*/# image: sha256 \1/p'); \
-	head -n 9 '$(MANIFEST)' | grep -qxF -e "$$digest" || { echo 'the packages do not hold the image $(image)' >&2; exit 1; }
+	head -n 9 '$(MANIFEST).unchecked' | grep -qxF -e "$$digest" || { echo 'the packages do not hold the image $(image)' >&2; exit 1; }
 ifeq ($(KPROFILE),hashes)
-	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer proof \
+	'$(MODHASH)' verify --manifest '$(MANIFEST).unchecked' --require-trailer proof \
 		--image '$(image)' --keys '$(CERTIFICATE)' $(PACKAGES)
 else
-	'$(MODHASH)' verify --manifest '$(MANIFEST)' --require-trailer none $(PACKAGES)
+	'$(MODHASH)' verify --manifest '$(MANIFEST).unchecked' --require-trailer none $(PACKAGES)
 endif
+	mv '$(MANIFEST).unchecked' '$(MANIFEST)'
