@@ -45,7 +45,9 @@ share_sources() {
 	openssl x509 -inform DER -in "$KERNEL/build/certs/signing_key.x509" -out "$SHARE/sources/oot.pem"
 	cp "$KERNEL/build/.config" "$SHARE/sources/config"
 	cp "$E2E_DIR/share/GNUmakefile" "$from/"
-	"${KCONFIG_RUN[@]}" -s -f Makefile mrproper 2>/dev/null || true
+	# What "make olddefconfig" has left; of the rest, "make mrproper" wants more.
+	find "$from/scripts" \( -name '*.o' -o -name '.*.cmd' -o -name '.*.d' -o -name fixdep -o -name conf \) -type f -delete
+	rm -rf "$from/include/config" "$from/include/generated" "$from/arch/x86/include"
 	rm -rf "$from"/.config* "$from/certs/oot.pem" "$from/certs/second.pem" "$from/certs/trusted-keys.pem"
 	tar -C "${from%/*}" --transform "s,^${from##*/},linux-$SHARE_VERSION," --owner=0 --group=0 -c "${from##*/}" |
 		xz -0 -T0 >"$SHARE/sources/linux-$SHARE_VERSION.tar.xz"
