@@ -47,7 +47,7 @@ type Item struct {
 	// More counts the items of this cause that are not listed one by one but
 	// together in this one, which then has no subject; see [MaxItems].
 	More int
-	// First is where the first of the regions is.
+	// First is where the regions begin on either side.
 	First struct{ A, B Range }
 	// ContextA and ContextB show the bytes there, in hex, of what is unexplained,
 	// and with all detail of changes.
@@ -175,7 +175,6 @@ func (c *accountant) region(p *Pair, l *Ledger, r *Region) {
 		if at, known = c.byKey[key]; !known {
 			at = len(c.items)
 			it := Item{Layer: l.Layer, Owner: owner}
-			it.First.A, it.First.B = r.A, r.B
 			c.items = append(c.items, it)
 			c.byKey[key] = at
 		}
@@ -184,6 +183,7 @@ func (c *accountant) region(p *Pair, l *Ledger, r *Region) {
 		}
 	}
 	it := &c.items[at]
+	it.First.A, it.First.B = first(it.First.A, r.A), first(it.First.B, r.B)
 	it.Regions++
 	it.Tally.add(r)
 }
@@ -192,7 +192,8 @@ func (c *accountant) region(p *Pair, l *Ledger, r *Region) {
 func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 	slices.SortStableFunc(c.items, func(x, y Item) int {
 		return cmp.Or(cmp.Compare(rank(y.Class()), rank(x.Class())), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.ID(), y.ID()),
-			cmp.Compare(x.weight(), y.weight())*-1, cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+			cmp.Compare(x.weight(), y.weight())*-1, cmp.Compare(x.Subject, y.Subject), byValues(x.Owner.A, x.Owner.B, y.Owner.A, y.Owner.B),
+			cmp.Compare(x.First.A.Off+x.First.B.Off, y.First.A.Off+y.First.B.Off))
 	})
 	items := c.items
 	if !all {
@@ -212,6 +213,22 @@ func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 	c.items = c.items[:0]
 }
 
+// byValues orders pairs of values the same way whichever side is A.
+func byValues(xa, xb, ya, yb string) int {
+	return cmp.Or(cmp.Compare(min(xa, xb), min(ya, yb)), cmp.Compare(max(xa, xb), max(ya, yb)))
+}
+
+// first is the one of two ranges that begins first and is not empty.
+func first(x, y Range) Range {
+	switch {
+	case y.Len == 0 && x.Len == 0:
+		return Range{}
+	case x.Len == 0 || y.Len > 0 && y.Off < x.Off:
+		return y
+	}
+	return x
+}
+
 // together joins the items of a cause above the limit; they follow each other.
 func together(items []Item) []Item {
 	out := items[:0]
@@ -225,7 +242,7 @@ func together(items []Item) []Item {
 		switch {
 		case run == MaxItems:
 			it.More = 1
-			it.Subject, it.Owner.A, it.Owner.B = "", "", ""
+			it.Subject, it.Owner.A, it.Owner.B, it.Notes = "", "", "", nil
 		case run > MaxItems:
 			last := &out[len(out)-1]
 			last.More++
@@ -233,6 +250,7 @@ func together(items []Item) []Item {
 			last.ChangedA += it.ChangedA
 			last.ChangedB += it.ChangedB
 			last.Moved += it.Moved
+			last.First.A, last.First.B = first(last.First.A, it.First.A), first(last.First.B, it.First.B)
 			continue
 		}
 		out = append(out, it)

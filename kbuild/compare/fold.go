@@ -149,7 +149,8 @@ func (f *causeFolder) sums() []CauseSum {
 			s.Values = append(s.Values, *v)
 		}
 		slices.SortFunc(s.Values, func(x, y ValueSum) int {
-			return cmp.Or(-cmp.Compare(x.Modules, y.Modules), cmp.Compare(x.Subject, y.Subject), cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+			return cmp.Or(-cmp.Compare(x.Modules, y.Modules), cmp.Compare(x.Subject, y.Subject), byValues(x.A, x.B, y.A, y.B),
+				cmp.Compare(x.Module, y.Module), cmp.Compare(x.A, y.A))
 		})
 		for a, n := range s.areas {
 			s.Areas = append(s.Areas, AreaSum{a, n})

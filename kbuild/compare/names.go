@@ -31,8 +31,8 @@ const maxShown = 80
 func (p *Pair) unitName(l *Ledger, r *Region) string {
 	bl := p.Block(l, r)
 	u := p.UnitA(l, r)
-	if u.Len == 0 {
-		u = p.UnitB(l, r)
+	if b := p.UnitB(l, r); u.Len == 0 || b.Len > 0 && b.Name < u.Name {
+		u = b // the same name whichever side is A
 	}
 	if r.Unit.A < 0 && r.Unit.B < 0 {
 		return bl.String()

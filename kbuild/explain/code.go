@@ -58,6 +58,9 @@ func side2(x *place, a bool) string {
 // subject names the function, the object or the section.
 func subject(x *place) string {
 	u := x.unit()
+	if x.b.Len > 0 && x.b.Name < u.Name {
+		u = &x.b // the same name whichever side is A
+	}
 	in := x.block.String()
 	switch {
 	case u.Kind == units.Function || u.Kind == units.Object:
@@ -68,21 +71,24 @@ func subject(x *place) string {
 	return in
 }
 
-// changeOf chooses by what the section holds.
+// changeOf chooses by what the section holds on either side.
 func (p *pair) changeOf(x *place) *compare.Cause {
-	f, i := p.A.ELF, x.block.SectionA
-	if i < 0 {
-		f, i = p.B.ELF, x.block.SectionB
+	var flags uint64
+	rel := false
+	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
+		if k := []int{x.block.SectionA, x.block.SectionB}[i]; k >= 0 {
+			flags |= f.Sections[k].Flags
+			rel = rel || units.IsRel(f.Sections[k].Type)
+		}
 	}
-	s := &f.Sections[i]
-	switch {
-	case s.Flags&elfview.SHFExec != 0:
+	switch name := x.block.Name; {
+	case flags&elfview.SHFExec != 0:
 		return &codeChange
-	case strings.HasPrefix(s.Name, ".debug_"), strings.HasPrefix(s.Name, ".rela.debug_"):
+	case strings.HasPrefix(name, ".debug_"), strings.HasPrefix(name, ".rela.debug_"):
 		return &debugChange
-	case s.Name == ".BTF", s.Name == ".BTF.ext", s.Name == ".BTF.base":
+	case name == ".BTF", name == ".BTF.ext", name == ".BTF.base":
 		return &btfChange
-	case units.IsRel(s.Type):
+	case rel:
 		return &relocChange
 	}
 	return &dataChange

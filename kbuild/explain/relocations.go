@@ -3,6 +3,8 @@
 package explain
 
 import (
+	"slices"
+
 	"github.com/modhash/modhash/kbuild/compare"
 	"github.com/modhash/modhash/kbuild/internal/units"
 )
@@ -92,7 +94,7 @@ func (p *pair) sameSymbol(i, j uint32) bool {
 // bias is what a relative relocation subtracts from where it leads to: on x86 the
 // addend counts from the end of the four bytes, if no other operand follows.
 func (p *pair) bias(typ uint32) int64 {
-	if p.A.ELF.Machine == 62 && (typ == 2 || typ == 4) { // R_X86_64_PC32, R_X86_64_PLT32
+	if p.A.ELF.Machine == 62 && p.B.ELF.Machine == 62 && (typ == 2 || typ == 4) { // R_X86_64_PC32, R_X86_64_PLT32
 		return 4
 	}
 	return 0
@@ -118,18 +120,23 @@ func (p *pair) sameTarget(s, t *units.Sym, a, b, bias int64) (ok, exact bool) {
 
 // site names the function or object whose bytes an entry relocates.
 func (p *pair) site(x *place) string {
-	f, i := p.A.ELF, x.block.SectionA
-	if x.a.Len == 0 {
-		f, i = p.B.ELF, x.block.SectionB
+	names := make([]string, 0, 2)
+	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
+		u, k := []*units.Unit{&x.a, &x.b}[i], []int{x.block.SectionA, x.block.SectionB}[i]
+		if u.Len == 0 || u.Kind != units.Reloc || k < 0 {
+			continue
+		}
+		s := &f.Sections[k]
+		// The Key of a unit of B is not an offset in B.
+		off := f.Rel(f.Bytes[u.Off:u.Off+u.Len], s.Type).Offset
+		if int(s.Info) < len(f.Sections) {
+			names = append(names, p.nameAt(f, int(s.Info), off))
+		}
 	}
-	if i < 0 || x.unit().Index < 0 {
+	if len(names) == 0 {
 		return "relocations in " + x.block.Name
 	}
-	sec := int(f.Sections[i].Info)
-	if sec >= len(f.Sections) {
-		return "relocations in " + x.block.Name
-	}
-	return "relocations of " + p.nameAt(f, sec, x.unit().Key)
+	return "relocations of " + slices.Min(names) // the same whichever side is A
 }
 
 // nameAt names what lies at an offset of a section.

@@ -52,7 +52,7 @@ func texts(p *pair) {
 		case x.block.Name == ".comment" && isCompiler(sa) && isCompiler(sb):
 			p.claim(x, &compiler, "", shown([]byte(sa)), shown([]byte(sb)))
 		case names:
-			p.claim(x, &nameChange, u.Name, "", "")
+			p.claim(x, &nameChange, "", shown([]byte(sa)), shown([]byte(sb)))
 		case debug && isProducer(sa) && isProducer(sb):
 			p.claim(x, &producer, "", shown([]byte(sa)), shown([]byte(sb)))
 		case x.both() && relA != relB && relA != "" && relB != "" && sa != sb && replaced(sa, sb, relA, relB):
@@ -60,8 +60,6 @@ func texts(p *pair) {
 		case x.both() && p.moved(x, sa, sb, moves, debug):
 		case x.both() && sameButTime(sa, sb):
 			p.claim(x, &timestamp, "", "", "")
-		case x.both():
-			p.claim(x, &stringChange, "string in "+x.block.Name, shown([]byte(sa)), shown([]byte(sb)))
 		default:
 			p.claim(x, &stringChange, "string in "+x.block.Name, shown([]byte(sa)), shown([]byte(sb)))
 		}
