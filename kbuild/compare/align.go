@@ -46,7 +46,8 @@ type aligner struct {
 	a, b    window
 	blocks  []Block
 	regions []Region
-	owner   []int32 // of each region its pairing, -1 for none
+	owner   []int32    // of each region its pairing, -1 for none
+	kind    units.Kind // of the region that equal added last
 	pairs   []pairing
 
 	index   map[identity]int32 // the first of a name that is left in B
@@ -103,15 +104,18 @@ func (al *aligner) region(r Region, pair int32) {
 }
 
 // equal adds a region of equal bytes and their pair. If they continue those of
-// the region before, on both sides, the two become one: nothing lies between them,
-// so whatever is in order with one of them is with the other.
-func (al *aligner) equal(r Region, hash uint64) {
-	if n := len(al.regions); n > 0 {
+// the region before, on both sides, in the same block and as units of the same
+// kind, the two become one: nothing lies between them, so whatever is in order
+// with one of them is with the other.
+func (al *aligner) equal(r Region, kind units.Kind, hash uint64) {
+	n := len(al.regions)
+	joins := n > 0 && kind == al.kind
+	al.kind = kind
+	if joins {
 		last := &al.regions[n-1]
-		if last.Relation == Same && last.A.End() == r.A.Off && last.B.End() == r.B.Off {
+		if last.Relation == Same && last.Unit.Block == r.Unit.Block && last.A.End() == r.A.Off && last.B.End() == r.B.Off {
 			last.A.Len += r.A.Len
 			last.B.Len += r.B.Len
-			last.Unit.A, last.Unit.B = whole, whole
 			p := &al.pairs[al.owner[n-1]]
 			p.weight += r.A.Len
 			p.hash += hash
@@ -126,7 +130,7 @@ func (al *aligner) equal(r Region, hash uint64) {
 func (al *aligner) equalBlock(i int) {
 	bl := &al.blocks[i]
 	bl.equal = true
-	al.equal(Region{A: bl.A, B: bl.B, Relation: Same, Unit: Unit{int32(i), whole, whole}}, blockHash(bl))
+	al.equal(Region{A: bl.A, B: bl.B, Relation: Same, Unit: Unit{int32(i), whole, whole}}, bl.Kind, blockHash(bl))
 }
 
 func (al *aligner) pair(a, b int64, hash uint64) int32 {
@@ -274,7 +278,7 @@ func (al *aligner) unitPair(u Unit, x, y *units.Unit, hash uint64) {
 		return
 	}
 	if bytes.Equal(a, b) {
-		al.equal(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Same, Unit: u}, hash)
+		al.equal(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Same, Unit: u}, x.Kind, hash)
 		return
 	}
 	switch x.Kind {

@@ -213,7 +213,7 @@ func (al *aligner) streams(p *Pair, i int) error {
 				return err
 			}
 			if n == 0 {
-				al.equal(Region{A: a, B: b, Relation: Same, Unit: u}, mix(uint64(x+int(y))))
+				al.equal(Region{A: a, B: b, Relation: Same, Unit: u}, ua.Kind, mix(uint64(x+int(y))))
 				continue
 			}
 		}

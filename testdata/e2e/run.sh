@@ -14,6 +14,7 @@
 # generate.sh  one manifest from all forms of a kernel, equal to that of
 #              independent.sh, on other machines too, and to the committed ones
 # tamper.sh    diff and verify, on equal, wrapped and tampered builds
+# ledgers.sh   how diff accounts for differing bytes of real modules
 # images.sh    what inspect finds in kernel images
 # hashset.sh   the forms that the kernel takes a hashset in, and verify --image
 # signing.sh   signatures, side by side with sign-file and OpenSSL
@@ -43,6 +44,8 @@ set -euo pipefail
 . "$E2E_DIR/generate.sh"
 # shellcheck source-path=SCRIPTDIR source=tamper.sh
 . "$E2E_DIR/tamper.sh"
+# shellcheck source-path=SCRIPTDIR source=ledgers.sh
+. "$E2E_DIR/ledgers.sh"
 # shellcheck source-path=SCRIPTDIR source=images.sh
 . "$E2E_DIR/images.sh"
 # shellcheck source-path=SCRIPTDIR source=hashset.sh
@@ -141,6 +144,7 @@ main() {
 	tampered
 	tampered_xz
 	verified
+	accounted
 	images
 	verified_keys
 	hashsets
