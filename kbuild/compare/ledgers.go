@@ -32,7 +32,7 @@ func newLedgers(large chan struct{}) *ledgers { return &ledgers{large: large} }
 const maxAccounted = 256 << 20
 
 // keepScratch is the size in bytes above which memory is given back after use.
-const keepScratch = 4 << 20
+const keepScratch = 2 << 20
 
 // errSize says that a payload is too large to be accounted for.
 var errSize = errors.New("more than 256 MiB: too large to be accounted for")

@@ -48,7 +48,6 @@ type View struct {
 	size   int64
 	whole  io.ReaderAt
 	memory window
-	parts  []string // of the framing, for its names
 }
 
 // Ledgers returns those that regions are explained in: the stored one, if there

@@ -74,8 +74,10 @@ type pair struct {
 	owners map[ownerKey]*compare.Owner
 	// ids say what the sections are, ords how many symbols of the same name come
 	// before each; both for A and B.
-	ids  [2][]sectionID
-	ords [2][]int32
+	ids   [2][]sectionID
+	ords  [2][]int32
+	open  [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
+	place place
 	// edited: the payloads differ, but both have one build id.
 	edited bool
 	// roots are the causes that were claimed and reach further than their bytes.
@@ -154,17 +156,33 @@ func (x *place) unit() *units.Unit {
 	return &x.b
 }
 
-// each calls f for every region of a ledger that differs and has no owner.
+// each calls f for every region of a ledger that differs and has no owner. The
+// place is valid during the call only, and calls do not nest.
 func (p *pair) each(l *compare.Ledger, f func(x *place)) {
 	if l == nil {
 		return
 	}
-	for i := range l.Regions {
-		r := &l.Regions[i]
-		if r.Relation != compare.Same && r.Owner == nil {
-			f(&place{r, p.Block(l, r), p.UnitA(l, r), p.UnitB(l, r)})
+	open := &p.open[0]
+	if l == p.Unit {
+		open = &p.open[1]
+	}
+	if *open == nil {
+		*open = make([]int32, 0, len(l.Regions))
+		for i := range l.Regions {
+			if l.Regions[i].Relation != compare.Same {
+				*open = append(*open, int32(i))
+			}
 		}
 	}
+	left := (*open)[:0] // what the next family is asked about
+	for _, i := range *open {
+		r := &l.Regions[i]
+		p.place = place{r, p.Block(l, r), p.UnitA(l, r), p.UnitB(l, r)}
+		if f(&p.place); r.Owner == nil {
+			left = append(left, i)
+		}
+	}
+	*open = left
 }
 
 // bytes returns the whole units of a place.
