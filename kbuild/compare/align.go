@@ -47,7 +47,7 @@ type aligner struct {
 	blocks  []Block
 	regions []Region
 	owner   []int32    // of each region its pairing, -1 for none
-	kind    units.Kind // of the region that equal added last
+	kind    units.Kind // of the last region, if equal added it
 	pairs   []pairing
 
 	index   map[identity]int32 // the first of a name that is left in B
@@ -101,6 +101,7 @@ func (al *aligner) oneSided(u Unit, a, b Range) {
 func (al *aligner) region(r Region, pair int32) {
 	al.regions = append(al.regions, r)
 	al.owner = append(al.owner, pair)
+	al.kind = noKind
 }
 
 // equal adds a region of equal bytes and their pair. If they continue those of
@@ -109,9 +110,7 @@ func (al *aligner) region(r Region, pair int32) {
 // with one of them is with the other.
 func (al *aligner) equal(r Region, kind units.Kind, hash uint64) {
 	n := len(al.regions)
-	joins := n > 0 && kind == al.kind
-	al.kind = kind
-	if joins {
+	if n > 0 && kind == al.kind {
 		last := &al.regions[n-1]
 		if last.Relation == Same && last.Unit.Block == r.Unit.Block && last.A.End() == r.A.Off && last.B.End() == r.B.Off {
 			last.A.Len += r.A.Len
@@ -124,7 +123,11 @@ func (al *aligner) equal(r Region, kind units.Kind, hash uint64) {
 	}
 	al.pairs = append(al.pairs, pairing{a: r.A.Off, b: r.B.Off, weight: r.A.Len, hash: hash})
 	al.region(r, int32(len(al.pairs)-1))
+	al.kind = kind
 }
+
+// noKind is that of a region which equal did not add.
+const noKind units.Kind = 0xff
 
 // equalBlock is a block of equal bytes.
 func (al *aligner) equalBlock(i int) {
