@@ -78,6 +78,7 @@ type pair struct {
 	ords  [2][]int32
 	open  [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
 	place place
+	order int8 // see orderKept: 0 not known, 1 no, 2 yes
 	// edited: the payloads differ, but both have one build id.
 	edited bool
 	// roots are the causes that were claimed and reach further than their bytes.

@@ -153,7 +153,13 @@ func locals(f *units.File) int {
 
 // orderKept: no section came, went, or moved.
 func (p *pair) orderKept() bool {
-	return slices.EqualFunc(p.A.ELF.Blocks, p.B.ELF.Blocks, func(x, y units.Block) bool {
-		return x.Kind == y.Kind && x.Name == y.Name && x.Ordinal == y.Ordinal
-	})
+	if p.order == 0 {
+		p.order = 1
+		if slices.EqualFunc(p.A.ELF.Blocks, p.B.ELF.Blocks, func(x, y units.Block) bool {
+			return x.Kind == y.Kind && x.Name == y.Name && x.Ordinal == y.Ordinal
+		}) {
+			p.order = 2
+		}
+	}
+	return p.order == 2
 }

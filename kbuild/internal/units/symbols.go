@@ -14,8 +14,8 @@ type Sym struct {
 	Value, Size uint64
 	Info, Other uint8
 	Section     int // resolved through no extension table: 0xff00 and above are special
-	// NameAt is where the table of names has the name; Named tells whether that is
-	// within the table.
+	// NameAt is where the table of names has the name; Named tells whether there is
+	// one, of at most 1023 bytes.
 	NameAt uint32
 	Named  bool
 }
@@ -86,23 +86,25 @@ func (f *File) symbol(b, names []byte) Sym {
 		y.Info, y.Other, y.Section = b[12], b[13], int(o.Uint16(b[14:]))
 	}
 	y.NameAt = o.Uint32(b)
-	y.Name = cstring(names, uint64(y.NameAt))
-	y.Named = uint64(y.NameAt) < uint64(len(names))
+	y.Name, y.Named = cstring(names, uint64(y.NameAt))
 	return y
 }
 
-// maxName bounds one name: many may share one that has no end.
-const maxName = 16 << 10
+// maxName is twice what a kernel takes. Many symbols may share one that has no
+// end.
+const maxName = 1024
 
-func cstring(b []byte, at uint64) string {
+// cstring returns the name at an offset; false if there is none.
+func cstring(b []byte, at uint64) (string, bool) {
 	if at >= uint64(len(b)) {
-		return ""
+		return "", false
 	}
 	b = b[at:min(uint64(len(b)), at+maxName)]
-	if n := bytes.IndexByte(b, 0); n >= 0 {
-		b = b[:n]
+	n := bytes.IndexByte(b, 0)
+	if n < 0 {
+		return "", false
 	}
-	return text(b)
+	return text(b[:n]), true
 }
 
 // place sorts the symbols of each section by value; of several at one value, the

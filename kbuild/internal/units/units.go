@@ -90,6 +90,10 @@ type File struct {
 	syms   symbols
 }
 
+// maxSections is above what modules have that were built with a section for each
+// function.
+const maxSections = 1 << 14
+
 // ErrOverlap says that two parts of an ELF file share bytes, so that bytes have
 // no unit of their own.
 var ErrOverlap = errors.New("sections overlap")
@@ -111,6 +115,9 @@ func (f *File) Split(b []byte) error {
 	ef, err := f.parser.Parse(memReader(b), int64(len(b)))
 	if err != nil {
 		return err
+	}
+	if len(ef.Sections) > maxSections {
+		return fmt.Errorf("%d sections, more than any module has", len(ef.Sections))
 	}
 	f.File, f.Bytes, f.syms = ef, b, symbols{}
 	f.Blocks = f.Blocks[:0]
