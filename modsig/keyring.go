@@ -13,7 +13,9 @@ type Keyring struct {
 	kernel  Kernel
 	trusted []*Key
 	revoked []*Key
-	denied  map[string]bool
+	// doubtful are those that the kernel may have among either.
+	doubtful []*Key
+	denied   map[string]bool
 }
 
 // NewKeyring returns an empty keyring of a kernel of the given kind.
@@ -29,7 +31,8 @@ func (r *Keyring) Keys() []*Key { return append([]*Key(nil), r.trusted...) }
 
 // Add makes a key of the DER certificate and trusts it, as the kernel does with
 // its built-in certificates. A *Refusal says why the kernel would not take it;
-// it goes on without that one. A key with the description of an earlier one
+// it goes on without that one. With [Unknown] it may take it or not, and what it names
+// a signer of is [Unknown] too. A key with the description of an earlier one
 // takes its place.
 func (r *Keyring) Add(der []byte) (*Key, error) {
 	return r.add(&r.trusted, der)
@@ -47,7 +50,10 @@ func (r *Keyring) Revoke(der []byte) (*Key, error) {
 func (r *Keyring) Deny(description string) { r.denied[description] = true }
 
 func (r *Keyring) add(ring *[]*Key, der []byte) (*Key, error) {
-	key, err := r.kernel.ParseKey(der)
+	key, err := r.kernel.readKey(der, 0)
+	if errnoOf(err) == Unknown {
+		r.doubtful = append(r.doubtful, key)
+	}
 	if err != nil {
 		return nil, err
 	}

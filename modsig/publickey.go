@@ -19,6 +19,7 @@ type publicKey struct {
 	errno     Errno  // what the kernel answers to whoever uses the key
 	n, e      *big.Int
 	ec        *ecdsa.PublicKey
+	p192      *p192Point
 	ml        *mldsa.PublicKey
 
 	multiples *keyMultiples // of ec, if it is on P-384
@@ -36,6 +37,8 @@ func newPublicKey(algorithm string, b []byte) publicKey {
 		if pub.ec != nil && pub.ec.Curve == elliptic.P384() {
 			pub.multiples = newKeyMultiples(pub.ec)
 		}
+	case "ecdsa-nist-p192":
+		pub.p192, pub.errno = p192Key(b)
 	case "mldsa44", "mldsa65", "mldsa87":
 		if key, err := mldsa.NewPublicKey(mldsaParameters(algorithm), b); err == nil {
 			pub.ml = key
@@ -129,7 +132,7 @@ func (k *Kernel) check(pub *publicKey, sig *signature) Errno {
 		return pub.errno
 	case pub.n != nil:
 		return checkRSA(pub, sig)
-	case pub.ec != nil:
+	case pub.ec != nil, pub.p192 != nil:
 		return checkECDSA(pub, sig)
 	case pub.ml != nil:
 		return checkMLDSA(pub, sig)
@@ -220,17 +223,27 @@ func ecKey(algorithm string, b []byte) (*ecdsa.PublicKey, Errno) {
 }
 
 func checkECDSA(pub *publicKey, sig *signature) Errno {
-	_, room := curveOf(pub.algorithm)
+	order, room := p192().n, p192Room
+	if pub.p192 == nil {
+		order = pub.ec.Params().N
+		_, room = curveOf(pub.algorithm)
+	}
 	r, s, e := readPair(sig.s, room)
 	if e != success {
 		return e
 	}
 	for _, n := range []*big.Int{r, s} {
-		if n.Sign() == 0 || n.Cmp(pub.ec.Params().N) >= 0 {
+		if n.Sign() == 0 || n.Cmp(order) >= 0 {
 			return EBADMSG
 		}
 	}
-	if !verifyECDSA(pub, sig.m, r, s) {
+	valid := false
+	if pub.p192 != nil {
+		valid = p192().verify(pub.p192, sig.m, r, s)
+	} else {
+		valid = verifyECDSA(pub, sig.m, r, s)
+	}
+	if !valid {
 		return EKEYREJECTED
 	}
 	return success

@@ -27,6 +27,17 @@ func (r *Keyring) Verify(m *Message, p *Payload) (*Key, error) {
 	if m.attrs && !(m.waivable && r.kernel.WaivesAttributes) {
 		return nil, refuse(EKEYREJECTED, m.infos[0].offset, "signed attributes")
 	}
+	if len(r.doubtful) > 0 {
+		// Who is named by a key that may be there, in whatever way, is beyond
+		// knowing; a wrong message is wrong nevertheless.
+		v := newVerification(r, m, p)
+		if err := v.signatures(); err != nil {
+			return nil, err
+		}
+		if _, err := v.trust(r.doubtful); errnoOf(err) != ENOKEY && errnoOf(err) != ENOPKG {
+			return nil, refuse(Unknown, m.infos[0].offset, "a certificate that the kernel may take or not, which is not known here, names the signer")
+		}
+	}
 	v := newVerification(r, m, p)
 	if err := v.signatures(); err != nil {
 		return nil, err

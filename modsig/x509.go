@@ -88,6 +88,15 @@ func (p *certParser) refuse(e Errno, v value, reason string) error {
 }
 
 func (k *Kernel) parseKey(der []byte, base int) (*Key, error) {
+	c, err := k.readKey(der, base)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// readKey is parseKey that returns the key also with [Unknown].
+func (k *Kernel) readKey(der []byte, base int) (*Key, error) {
 	p := &certParser{k: k, in: der, base: base, c: &Key{}}
 	n, err := decode(certificateGrammar, p, der, base)
 	if err != nil {
@@ -107,13 +116,13 @@ func (k *Kernel) parseKey(der []byte, base int) (*Key, error) {
 		if !k.has(c.sig.hash) {
 			c.unsupported = true
 		} else if c.sig.m, err = hashBytes(c.sig.hash, c.tbs); err != nil {
-			return nil, p.refuse(Unknown, value{}, "certificate signed with "+c.sig.hash+", which is not checked here")
+			return c, p.refuse(Unknown, value{}, "certificate signed with "+c.sig.hash+", which is not checked here")
 		}
 	} else {
 		c.sig.m = c.tbs
 	}
 	if e := k.checkSelfSigned(c); e != success {
-		return nil, p.refuse(e, value{}, "signature of a certificate that names itself as its issuer")
+		return c, p.refuse(e, value{}, "signature of a certificate that names itself as its issuer")
 	}
 	return c, nil
 }

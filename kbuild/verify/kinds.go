@@ -35,7 +35,7 @@ const (
 	BadSignature     Kind = "bad-signature"     // not over this module, or not of a form that a kernel takes
 	RevokedKey       Kind = "revoked-key"       // signed by a key that is revoked
 	UnknownAlgorithm Kind = "unknown-algorithm" // of a kind that the kernel does not know
-	Unchecked        Kind = "unchecked"         // the signer's key is listed, and not there
+	Unchecked        Kind = "unchecked"         // nobody here can tell: the signer's key is only listed, or of a kind that is not checked
 	Signed           Kind = "signed"            // a signature where nothing has to be signed
 	Stale            Kind = "stale"             // an entry of the allow-list that allows nothing
 )
@@ -66,7 +66,7 @@ var own = [...]struct {
 	{BadSignature, "a signature is not over this module, or not one that a kernel takes", "the module or its signature was changed after it was signed: get it again, or build and sign it again"},
 	{RevokedKey, "a module is signed by a key that a kernel has revoked, or may have", "sign it again with another key: modhash sign --replace"},
 	{UnknownAlgorithm, "a signature is of a kind that this kernel does not check", "sign the module again with an algorithm that the kernel has: modhash sign --replace"},
-	{Unchecked, "a key of that id is listed, and the signature was not checked", "a listing of /proc/keys holds no keys: give the certificate with --keys"},
+	{Unchecked, "a signature was not checked", "a listing of /proc/keys holds no keys: give the certificate with --keys; some algorithms are not checked here at all"},
 	{Signed, "a module is signed, where --hashed-only wants no signatures", "modhash unsign takes signatures off; a module that no hash covers has no place in such a system"},
 	{Stale, "the list of modules that need no signature names one that is not there, or is signed", "take the line out of the list, so that no other module comes to stand for it"},
 }

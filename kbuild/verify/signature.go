@@ -90,6 +90,11 @@ func (k *Keys) ring(kind modsig.Kernel, img *Kernel) (*modsig.Keyring, []kbuild.
 		}
 		before := r.Keys()
 		key, err := r.Add(trusted[i].Raw)
+		var no *modsig.Refusal
+		if errors.As(err, &no) && no.Errno == modsig.Unknown {
+			note(trusted[i].Subject, "whether the kernel takes this certificate is not known here, so nothing is valid by it, and signatures by its key are not checked: %v", err)
+			continue
+		}
 		if err != nil {
 			note(trusted[i].Subject, "the kernel does not take this certificate, so nothing is valid by it: %v", err)
 			continue
@@ -179,7 +184,7 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 	if err == nil {
 		x.Signers, x.Extra = msg.Signers, msg.Extra
 		if whole(msg) && t.Payload > maxWhole {
-			return refuse(UnknownAlgorithm, modsig.Unknown, "ML-DSA over %d bytes, more than %d are not read at once", t.Payload, int64(maxWhole))
+			return refuse(Unchecked, modsig.Unknown, "ML-DSA over %d bytes, more than %d are not read at once", t.Payload, int64(maxWhole))
 		}
 		p := modsig.NewPayload(m.Payload(), t.Payload)
 		p.SetDigest(crypto.SHA256, s.Payload[:])
@@ -205,7 +210,9 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 			}
 		}
 		return refuse(UnknownKey, no.Errno, "%s", no.Reason)
-	case modsig.ENOPKG, modsig.Unknown, "ENOENT":
+	case modsig.Unknown:
+		return refuse(Unchecked, no.Errno, "%s", no.Reason)
+	case modsig.ENOPKG, "ENOENT":
 		return refuse(UnknownAlgorithm, no.Errno, "%s", no.Reason)
 	}
 	return refuse(BadSignature, no.Errno, "%s", no.Reason)
