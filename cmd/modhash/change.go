@@ -245,7 +245,7 @@ func (a *app) changeError(ctx context.Context, done *sign.Report, err error) err
 	if done == nil {
 		return err
 	}
-	written := done.Count[rewrite.Added] + done.Count[rewrite.Replaced] + done.Count[rewrite.Removed]
+	written := done.Count[rewrite.Added] + done.Count[rewrite.Replaced] + done.Count[rewrite.Removed] + done.Count[rewrite.Recompressed]
 	left := fmt.Sprintf("%s written, the others are as they were", plural(written, "module"))
 	var ke *sign.KeyError
 	switch {

@@ -98,8 +98,6 @@ func tooLarge(limit int64) decoded {
 const (
 	xzHeader = 12 // magic, 6 bytes; flags, 2 bytes; CRC32
 	xzFooter = 12 // CRC32, backward size, flags, magic
-	xzNone   = 0
-	xzCRC32  = 1
 )
 
 // kernelXZ decodes the first stream (lib/xz). It verifies CRC32 or no checksum, has
@@ -108,10 +106,8 @@ func (k *Kernel) kernelXZ(d *codec.Decoder, dst *spool.Buffer, src []byte, limit
 	if len(src) < xzHeader {
 		return refused("decompression failed with status 0", "cut short"), nil
 	}
-	if check := src[7]; src[6] != 0 || check != xzNone && check != xzCRC32 {
-		return refused("decompression failed with status 6", "its checksum is of kind %d (%s): the kernel knows CRC32 and none, as xz --check=crc32 makes them", check, xzCheckName(check)), nil
-	}
-	if why, refusedHere := k.xzFilters(src); refusedHere {
+	branch := func(id byte) (has, known bool) { return k.branch[id] == Yes, k.branch[id] != Maybe }
+	if why, refusedHere := codec.KernelXZ(src, branch); refusedHere {
 		return refused("decompression failed with status 6", "%s", why), nil
 	} else if why != "" {
 		return decoded{errno: unknown, text: why}, nil
@@ -139,16 +135,6 @@ func (k *Kernel) kernelXZ(d *codec.Decoder, dst *spool.Buffer, src []byte, limit
 	return refused("decompression failed with status 7", "the kernel cannot decode it: %v", last), nil
 }
 
-func xzCheckName(check byte) string {
-	switch check {
-	case 4:
-		return "CRC64"
-	case 10:
-		return "SHA-256"
-	}
-	return "reserved"
-}
-
 // xzEnds yields where a stream that starts src may end: behind a footer that fits
 // its header and has a right checksum.
 func xzEnds(src []byte) func(func(int) bool) {
@@ -161,55 +147,4 @@ func xzEnds(src []byte) func(func(int) bool) {
 			}
 		}
 	}
-}
-
-// xzFilters looks at the filters of the first block. It tells what is wrong with
-// them, and whether the kernel refuses them or it cannot be told.
-func (k *Kernel) xzFilters(src []byte) (why string, refusedHere bool) {
-	b := src[xzHeader:]
-	if len(b) == 0 || b[0] == 0 || len(b) < (int(b[0])+1)*4 {
-		return "", false // no block, or cut short: decoding will tell
-	}
-	b = b[:(int(b[0])+1)*4-4]
-	filters, at := int(b[1]&3)+1, 2
-	for _, present := range []bool{b[1]&0x40 != 0, b[1]&0x80 != 0} {
-		if present {
-			at += skipVLI(b[at:])
-		}
-	}
-	for i := range filters {
-		if at+2 > len(b) {
-			return "", false
-		}
-		id, size := b[at], int(b[at+1])
-		if at += 2; at+size > len(b) {
-			return "", false
-		}
-		props := b[at : at+size]
-		at += size
-		switch {
-		case i < filters-1 && (filters > 2 || id < 4 || id > 0xb || size != 0):
-			return fmt.Sprintf("filter %d: the kernel knows one branch filter without a start offset before LZMA2", id), true
-		case i < filters-1 && k.branch[id] != Yes:
-			return fmt.Sprintf("branch filter %d, which not every kernel has", id), k.branch[id] == No
-		case i == filters-1 && (id != 0x21 || size != 1):
-			return fmt.Sprintf("last filter %d, want LZMA2", id), true
-		case i == filters-1 && props[0] > 39:
-			return "a dictionary of 4 GiB, the kernel takes at most 3", true
-		case i == filters-1 && props[0] > 28: // 64 MiB
-			mib := uint64(2+props[0]&1) << (props[0]/2 + 11) >> 20
-			return fmt.Sprintf("a dictionary of %d MiB, which the kernel may or may not have the memory for", mib), false
-		}
-	}
-	return "", false
-}
-
-// skipVLI is the length of a number of variable length.
-func skipVLI(b []byte) int {
-	for i := range min(len(b), 9) {
-		if b[i] < 0x80 {
-			return i + 1
-		}
-	}
-	return len(b)
 }

@@ -4,17 +4,12 @@ package load
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/modhash/modhash/kbuild/internal/codec"
 	"github.com/modhash/modhash/kbuild/internal/spool"
 )
-
-// maxWindow is the largest window in bytes that zstd decodes unless told otherwise,
-// which the kernel does not (ZSTD_MAXWINDOWSIZE_DEFAULT).
-const maxWindow = 1<<27 + 1
 
 // kernelZstd decodes the first frame (lib/zstd). Of a file that is cut short, the
 // kernel takes what it got for the module.
@@ -23,8 +18,8 @@ func kernelZstd(d *codec.Decoder, dst *spool.Buffer, src []byte, limit int64) (d
 	switch {
 	case errors.Is(err, errHeader):
 		return refused("ZSTD-compressed data has an incomplete frame header", "%v", err), nil
-	case f.window > maxWindow:
-		return refused("ZSTD-decompression failed with status 16", "a window of %d bytes, the kernel takes at most %d", f.window, maxWindow), nil
+	case f.window > codec.MaxKernelWindow:
+		return refused("ZSTD-decompression failed with status 16", "a window of %d bytes, the kernel takes at most %d", f.window, codec.MaxKernelWindow), nil
 	case err != nil && f.whole == 0:
 		return decoded{text: fmt.Sprintf("%v: the kernel takes the nothing that it decoded for the module", err)}, nil
 	}
@@ -61,34 +56,12 @@ type frame struct {
 
 // zstdFrame measures the frame at the start of src (RFC 8878, 3.1.1).
 func zstdFrame(src []byte) (f frame, err error) {
-	const magic = 4
-	if len(src) < magic+1 {
+	h, ok := codec.ReadZstdHeader(src)
+	if !ok {
 		return f, errHeader
 	}
-	descriptor := src[magic]
-	single := descriptor&singleSegment != 0
-	at := magic + 1
-	if !single {
-		if len(src) <= at {
-			return f, errHeader
-		}
-		exponent, mantissa := src[at]>>3, src[at]&7
-		base := uint64(1) << (10 + exponent)
-		f.window = base + base/8*uint64(mantissa)
-		at++
-	}
-	at += [...]int{0, 1, 2, 4}[descriptor&3]
-	size := [...]int{0, 2, 4, 8}[descriptor>>6]
-	if single && size == 0 {
-		size = 1
-	}
-	if len(src) < at+size {
-		return f, errHeader
-	}
-	if single {
-		f.window = contentSize(src[at : at+size])
-	}
-	at += size
+	f.window = h.Window
+	at := h.Len
 	f.blocks = at
 	for done := false; !done; {
 		if len(src) < at+3 {
@@ -105,7 +78,7 @@ func zstdFrame(src []byte) (f frame, err error) {
 		f.last, f.whole = at, at+3+n
 		at, done = f.whole, h&1 != 0
 	}
-	if descriptor&hasChecksum != 0 {
+	if h.Checksum {
 		at += 4
 	}
 	if at > len(src) {
@@ -114,12 +87,6 @@ func zstdFrame(src []byte) (f frame, err error) {
 	f.end = at
 	return f, nil
 }
-
-// Flags in the descriptor of a frame.
-const (
-	singleSegment = 0x20
-	hasChecksum   = 0x04
-)
 
 // shortened makes a frame of the complete blocks of one that is cut short, with the
 // same window, and without the size and the checksum of what is not there.
@@ -133,16 +100,4 @@ func (f *frame) shortened(src []byte) []byte {
 	out = append(out, src[f.blocks:f.whole]...)
 	out[start+f.last-f.blocks] |= 1
 	return out
-}
-
-func contentSize(b []byte) uint64 {
-	switch len(b) {
-	case 1:
-		return uint64(b[0])
-	case 2:
-		return uint64(binary.LittleEndian.Uint16(b)) + 256
-	case 4:
-		return uint64(binary.LittleEndian.Uint32(b))
-	}
-	return binary.LittleEndian.Uint64(b)
 }

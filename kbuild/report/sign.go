@@ -52,6 +52,9 @@ func SigningText(w io.Writer, s *Signing) error {
 	default:
 		text = plural(s.Written, "signature") + " written"
 	}
+	if n := s.count(rewrite.Recompressed); n > 0 {
+		text += fmt.Sprintf(", %d recompressed so that kernels can read them", n)
+	}
 	if n := s.count(rewrite.Untried); n > 0 {
 		text += fmt.Sprintf(", %d %s", n, left)
 	}
@@ -78,7 +81,7 @@ type signingDoc struct {
 
 type changedDoc struct {
 	Name    text   `json:"name"`
-	Outcome string `json:"outcome"` // "added", "replaced", "removed", "unchanged", "untried", "failed"
+	Outcome string `json:"outcome"` // "added", "replaced", "removed", "recompressed", "unchanged", "untried", "failed"
 	Error   text   `json:"error,omitempty"`
 }
 
@@ -101,7 +104,7 @@ func SigningJSON(w io.Writer, s *Signing) error {
 		doc.Obstacles[i] = obstacleDoc{text(o.Name), o.Kind, text(o.Detail), o.Kind.Hint()}
 	}
 	if s.Report != nil {
-		doc.Written = s.count(rewrite.Added, rewrite.Replaced, rewrite.Removed)
+		doc.Written = s.count(rewrite.Added, rewrite.Replaced, rewrite.Removed, rewrite.Recompressed)
 		for _, r := range s.Report.Results {
 			d := changedDoc{Name: text(r.Name), Outcome: r.Outcome.String()}
 			if r.Err != nil {

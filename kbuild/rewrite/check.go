@@ -129,8 +129,7 @@ func (j *job) checkTrailer() error {
 }
 
 // forKernel holds that the file has the format that it had, and what the kernel's
-// decompressor demands beyond it: xz with CRC32 or no check, which is in the 8th
-// byte of the stream.
+// decompressor demands beyond it.
 func forKernel(r io.ReaderAt, c kmod.Compression) error {
 	var head [16]byte
 	n, err := r.ReadAt(head[:], 0)
@@ -140,10 +139,11 @@ func forKernel(r io.ReaderAt, c kmod.Compression) error {
 	if got := codec.Sniff(head[:n]); got != c {
 		return fmt.Errorf("%w: its compression is %v, that of the old one %v", ErrVerify, got, c)
 	}
-	if check := head[7]; c == kmod.XZ && check > 1 {
-		return fmt.Errorf("%w: xz check %#x is not CRC32, the only one that the kernel knows", ErrVerify, check)
+	why, err := Unfit(r, c)
+	if err == nil && why != "" {
+		err = fmt.Errorf("%w: the kernel may not take its compression: %s", ErrVerify, why)
 	}
-	return nil
+	return err
 }
 
 // commonPrefix returns how many bytes at the start of a and b are equal.

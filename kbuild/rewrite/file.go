@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 
+	"github.com/modhash/modhash/kbuild/internal/codec"
 	"github.com/modhash/modhash/kbuild/kmod"
 	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/modsig/trailer"
@@ -123,7 +124,7 @@ func (j *job) decide(ctx context.Context) (Outcome, error) {
 	j.want = change.Trailer
 	switch {
 	case change.Keep || len(t.Layers) == 0 && len(j.want) == 0:
-		return Unchanged, nil
+		return j.fit(change)
 	case len(t.Layers) == 0:
 		return Added, nil
 	case len(t.Layers) == 1:
@@ -132,7 +133,7 @@ func (j *job) decide(ctx context.Context) (Outcome, error) {
 			return Failed, fmt.Errorf("reading: %w", err)
 		}
 		if same {
-			return Unchanged, nil
+			return j.fit(change)
 		}
 	}
 	if !change.Replace {
@@ -142,6 +143,35 @@ func (j *job) decide(ctx context.Context) (Outcome, error) {
 		return Removed, nil
 	}
 	return Replaced, nil
+}
+
+// fit is the outcome for a file with the trailer that it should have.
+func (j *job) fit(c Change) (Outcome, error) {
+	t := j.target
+	if !c.Fit || len(t.Layers) > 1 {
+		return Unchanged, nil
+	}
+	if why, err := Unfit(j.src, t.Module.Compression); why == "" || err != nil {
+		return Unchanged, err
+	}
+	tail := t.Module.Tail()
+	j.want = make([]byte, tail.Size())
+	if n, err := tail.ReadAt(j.want, 0); n < len(j.want) {
+		return Failed, fmt.Errorf("reading: %w", err)
+	}
+	return Recompressed, nil
+}
+
+// Unfit tells why a kernel's own decompressor may not take a stored file with the
+// given compression, "" if each does. It looks at the start of the file only. The
+// error is one of reading.
+func Unfit(r io.ReaderAt, c kmod.Compression) (string, error) {
+	head := make([]byte, codec.KernelHead)
+	n, err := r.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return "", fmt.Errorf("reading: %w", err)
+	}
+	return codec.Unfit(head[:n], c), nil
 }
 
 // describe names what is in the way.

@@ -76,8 +76,11 @@ type Change struct {
 	// Replace allows to take away what trailers the module has. Without it, a
 	// module is refused that has another one than Trailer, with [ErrTrailer].
 	Replace bool
-	// Keep leaves the file as it is, whatever else is set.
+	// Keep leaves the file as it is, whatever else but Fit is set.
 	Keep bool
+	// Fit compresses a file again that ends in what is wanted, but is compressed
+	// in a way that a kernel's own decompressor may not take.
+	Fit bool
 }
 
 // Target is a module file as an [Edit] sees it, valid during the call.
@@ -170,10 +173,12 @@ const (
 	Added    // had no trailer, has one
 	Replaced // has another one
 	Removed  // had one or more, has none
+	// Recompressed: payload and trailer are as they were.
+	Recompressed
 )
 
 func (o Outcome) String() string {
-	names := [...]string{"untried", "failed", "unchanged", "added", "replaced", "removed"}
+	names := [...]string{"untried", "failed", "unchanged", "added", "replaced", "removed", "recompressed"}
 	if int(o) < len(names) {
 		return names[o]
 	}

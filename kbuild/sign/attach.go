@@ -19,7 +19,8 @@ import (
 // module's payload by the key of the DER certificate cert: everything is verified
 // before anything is written. With the layout OBS, which has bare values, so says
 // how the message around them is to be; otherwise it does not matter. Modules that
-// carry just that signature count as rewrite.Unchanged.
+// carry just that signature count as rewrite.Unchanged or, see [Sign],
+// rewrite.Recompressed.
 func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, from *Store, o *Options) (*Report, error) {
 	names, err := from.names(f)
 	if err != nil {
@@ -71,7 +72,7 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 		if _, why, err := at.verify(der, modsig.NewPayload(p, p.Size())); why != nil || err != nil {
 			return rewrite.Change{}, errors.Join(errChanged, err)
 		}
-		return rewrite.Change{Trailer: trailer.Append(nil, der, trailer.PKCS7), Replace: o.Replace}, nil
+		return rewrite.Change{Trailer: trailer.Append(nil, der, trailer.PKCS7), Replace: o.Replace, Fit: true}, nil
 	})
 }
 

@@ -68,6 +68,7 @@ type subject struct {
 	module *kmod.Module
 	layers []kmod.Layer
 	size   int64 // of the payload beneath all layers
+	unfit  bool  // a kernel's own decompressor may not take the file
 }
 
 func (s *subject) payload() *io.SectionReader {
@@ -141,6 +142,11 @@ func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (
 	} else if err != nil {
 		return false, nil, err
 	}
+	unfit, err := rewrite.Unfit(file, s.module.Compression)
+	if err != nil {
+		return false, nil, err
+	}
+	s.unfit = unfit != ""
 	if s.layers, err = s.module.Layers(); err != nil {
 		return false, nil, err
 	}

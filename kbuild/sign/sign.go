@@ -14,7 +14,8 @@ import (
 )
 
 // Sign signs the modules. Those that carry the wanted signature count as
-// rewrite.Unchanged. The error is an [*ObstaclesError], or that of reading or of
+// rewrite.Unchanged, or as rewrite.Recompressed if a kernel's own decompressor might
+// not take the file. The error is an [*ObstaclesError], or that of reading or of
 // the context; with a Report, it is that of the first file that failed.
 func Sign(ctx context.Context, f *Files, key *modsig.SigningKey, so modsig.SignOptions, o *Options) (*Report, error) {
 	s, err := newSigner(key, so)
@@ -30,7 +31,7 @@ func Sign(ctx context.Context, f *Files, key *modsig.SigningKey, so modsig.SignO
 		if why, err = s.obstacle(m, o.Replace); why != nil || err != nil {
 			return false, why, err
 		}
-		own[m.index] = len(m.layers) > 0 && !o.Replace
+		own[m.index] = len(m.layers) > 0 && !o.Replace && !m.unfit
 		return !own[m.index] || o.Rewrite.Out != nil, nil, nil
 	})
 	if err != nil {
@@ -90,7 +91,7 @@ func (s *signer) edit(ctx context.Context, t *rewrite.Target, o *Options) (rewri
 	}
 	if len(layers) == 1 && s.otherForm(layers[0]) == "" {
 		if valid, err := s.valid(layers[0], payload); valid || err != nil {
-			return rewrite.Change{Keep: true}, err
+			return rewrite.Change{Keep: true, Fit: true}, err
 		}
 	}
 	if o.Covered != Include && hasProof(t) {
