@@ -37,7 +37,8 @@ Nothing is changed if one of the modules is refused. Compressed modules are comp
 again as the kernel's build does it; --compressor system runs the machine's own
 programs for that. Mode, owner, times, extended attributes and hard links are kept.
 Every new file is read again and compared before it takes the place of the old one:
-interrupted at any moment, each module is the old one or the new one.`
+interrupted at any moment, each module is the old one or the new one. What a
+killed run left beside the modules goes with the next one.`
 
 const signExample = `$ modhash sign --key sample/keys/a.pem sample/d
 24 modules signed, 0 were; sha512, modhash throw-away test key a

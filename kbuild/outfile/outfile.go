@@ -216,6 +216,43 @@ func removeStale(name string) error {
 	return remove(name)
 }
 
+// RemoveStale removes a temporary file below root that nobody has locked, and leaves
+// one that somebody has. It is no error if there is none.
+func RemoveStale(root *os.Root, name string) error {
+	f, err := root.OpenFile(name, openStale, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close() // it goes
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || lock(f) != nil {
+		return err
+	}
+	if now, err := root.Lstat(name); err != nil || !os.SameFile(st, now) {
+		return nil // renamed meanwhile
+	}
+	if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Unlocked reports whether no process has locked a file below root.
+func Unlocked(root *os.Root, name string) (bool, error) {
+	f, err := root.OpenFile(name, openStale, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() // read only; lets the lock go
+	return lock(f) == nil, nil
+}
+
 // isAt reports whether the open file has that name.
 func isAt(f *os.File, name string) bool {
 	a, err1 := f.Stat()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -83,6 +84,11 @@ func Append(ctx context.Context, built, tree *kbuild.Summary, source kbuild.Sour
 	}
 	defer root.Close() // read only
 	ro := o.Rewrite
+	if ro.Out == nil {
+		if err := removeStale(root, a.files); err != nil {
+			return nil, err
+		}
+	}
 	ro.Done = a.done
 	if _, err := rewrite.Run(ctx, root, a.files, a.edit, &ro); err != nil {
 		r := &a.result
@@ -90,6 +96,20 @@ func Append(ctx context.Context, built, tree *kbuild.Summary, source kbuild.Sour
 	}
 	a.result.Absent = built.Listed - len(a.files)
 	return &a.result, nil
+}
+
+// removeStale removes what killed runs left in the folders of the modules.
+func removeStale(root *os.Root, files []rewrite.File) error {
+	var dirs []string
+	for _, f := range files {
+		dirs = append(dirs, path.Dir(f.Name))
+	}
+	slices.Sort(dirs)
+	names, err := rewrite.StaleIn(root, slices.Compact(dirs))
+	if err != nil {
+		return err
+	}
+	return rewrite.RemoveStale(root, nil, names)
 }
 
 type appender struct {

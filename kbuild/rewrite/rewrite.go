@@ -25,7 +25,7 @@
 // new file has no name until it is complete, verified and on the disk (O_TMPFILE
 // of Linux), then for a moment a temporary one in the same folder, [TempName],
 // until it is renamed. Only a kill within that moment leaves the temporary name
-// behind; the next run that is given the same name removes it. Where the file
+// behind; [RemoveStale] removes it, and so does the next run that is given the same name. Where the file
 // system has no O_TMPFILE the temporary name exists all the time. Killed between
 // two names of one file, these are no longer links to each other.
 //

@@ -30,6 +30,9 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 	if _, err := at.ring.Add(cert); err != nil {
 		return nil, fmt.Errorf("certificate that a kernel does not take: %w", err)
 	}
+	if err := f.prepare(o); err != nil {
+		return nil, err
+	}
 	read, done, err := from.open(ctx)
 	if err != nil {
 		return nil, err
@@ -39,6 +42,9 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 	ders := make([][]byte, len(f.list))
 	indexes, err := f.look(ctx, o, func(m *subject) (bool, *Obstacle, error) {
 		if ok, why, err := c.admit(f, m, o); !ok {
+			return false, why, err
+		}
+		if why, err := f.noModule(m); why != nil || err != nil {
 			return false, why, err
 		}
 		data, err := read(names[m.index])
@@ -60,6 +66,9 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 		ders[m.index] = der
 		return true, nil, nil
 	})
+	if err == nil {
+		err = f.linked(indexes, o)
+	}
 	if err != nil {
 		return nil, err
 	}

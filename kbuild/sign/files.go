@@ -20,6 +20,8 @@ type Files struct {
 	dir  string // absolute and without links: what root is
 	root *os.Root
 	list []file
+	// stale are what may be left of killed runs, in the folders that were given.
+	stale []string
 }
 
 // file is one module file.
@@ -37,7 +39,7 @@ var ErrNoModules = errors.New("there is no module in it")
 
 // Open finds the module files that paths name: a file by any name, and in a folder
 // everything with the name of a module (.ko, .ko.gz, .ko.xz, .ko.zst), in all
-// folders below it. Links in a folder are passed over, because what they lead to
+// folders below it. A file that is named twice, in whatever way, is an error. Links in a folder are passed over, because what they lead to
 // belongs to something else. A folder without modules is [ErrNoModules].
 func Open(ctx context.Context, paths []string) (*Files, error) {
 	f := &Files{}
@@ -47,6 +49,7 @@ func Open(ctx context.Context, paths []string) (*Files, error) {
 		file
 	}
 	var all []found
+	var left []string
 	for _, p := range paths {
 		st, err := os.Stat(p)
 		if err != nil {
@@ -66,12 +69,15 @@ func Open(ctx context.Context, paths []string) (*Files, error) {
 			return nil, err
 		}
 		dirs = append(dirs, dir)
-		names, err := modulesIn(ctx, dir)
+		names, temps, err := modulesIn(ctx, dir)
 		if err == nil && len(names) == 0 {
 			err = ErrNoModules
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+		for _, n := range temps {
+			left = append(left, filepath.Join(dir, filepath.FromSlash(n)))
 		}
 		for _, n := range names {
 			all = append(all, found{dir, file{n, n, filepath.Join(p, filepath.FromSlash(n))}})
@@ -81,13 +87,25 @@ func Open(ctx context.Context, paths []string) (*Files, error) {
 		return nil, ErrNoModules
 	}
 	f.dir = commonDir(dirs)
+	given := map[string]string{}
 	for _, x := range all {
 		below, err := filepath.Rel(f.dir, x.dir)
 		if err != nil {
 			return nil, err
 		}
 		x.name = path.Join(filepath.ToSlash(below), x.name)
+		if first, twice := given[x.name]; twice {
+			return nil, fmt.Errorf("%s and %s are the same file: name it once", first, x.shown)
+		}
+		given[x.name] = x.shown
 		f.list = append(f.list, x.file)
+	}
+	for _, full := range left {
+		below, err := filepath.Rel(f.dir, full)
+		if err != nil {
+			return nil, err
+		}
+		f.stale = append(f.stale, filepath.ToSlash(below))
 	}
 	var err error
 	f.root, err = os.OpenRoot(f.dir)
@@ -129,19 +147,22 @@ func within(p, dir string) bool {
 	return err == nil && filepath.IsLocal(rel)
 }
 
-// modulesIn lists the modules below dir, in the order of their names.
-func modulesIn(ctx context.Context, dir string) ([]string, error) {
-	var names []string
-	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+// modulesIn lists the modules below dir, in the order of their names, and the
+// temporary files.
+func modulesIn(ctx context.Context, dir string) (names, temps []string, err error) {
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		if d.Type().IsRegular() && isModule(name) {
 			names = append(names, name)
 		}
+		if d.Type().IsRegular() && rewrite.IsTemp(d.Name()) {
+			temps = append(temps, name)
+		}
 		return ctx.Err()
 	})
-	return names, err
+	return names, temps, err
 }
 
 func isModule(name string) bool {

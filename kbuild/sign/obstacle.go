@@ -15,6 +15,7 @@ const (
 	notByDKMS      Kind = "not-by-dkms"       // it has the name of one that dkms built, and another payload
 	malformed      Kind = "malformed-trailer" // it ends in what is no trailer
 	corrupt        Kind = "corrupt"           // it is no module
+	hardLink       Kind = "hard-link"         // it has names that were not given
 	noSignature    Kind = "no-signature"      // there is no signature for it, or it has none
 	wrongSignature Kind = "wrong-signature"   // the signature is not one over its payload by the key
 )
@@ -30,6 +31,7 @@ var hints = []struct {
 	{notByDKMS, "remove the module if it is a leftover, or sign it by its own name"},
 	{malformed, "what follows the module is damaged, so nobody can tell where it ends: take it anew from where it was built"},
 	{corrupt, ""},
+	{hardLink, "name a folder that holds all names, or let them differ with --break-links"},
 	{noSignature, "the signatures may be of another build, or by other names: they are looked for by those that modhash detach uses"},
 	{wrongSignature, "signatures are only over the very modules that were given to modhash detach; a module that was stripped since is another one"},
 }

@@ -22,18 +22,27 @@ func Sign(ctx context.Context, f *Files, key *modsig.SigningKey, so modsig.SignO
 	if err != nil {
 		return nil, err
 	}
+	if err := f.prepare(o); err != nil {
+		return nil, err
+	}
 	c := newCovering(o.Manifests)
 	own := make([]bool, len(f.list))
 	indexes, err := f.look(ctx, o, func(m *subject) (take bool, why *Obstacle, err error) {
 		if ok, why, err := c.admit(f, m, o); !ok {
 			return false, why, err
 		}
-		if why, err = s.obstacle(m, o.Replace); why != nil || err != nil {
+		if why, err = f.noModule(m); why == nil && err == nil {
+			why, err = s.obstacle(m, o.Replace)
+		}
+		if why != nil || err != nil {
 			return false, why, err
 		}
 		own[m.index] = len(m.layers) > 0 && !o.Replace && !m.unfit
 		return !own[m.index] || o.Rewrite.Out != nil, nil, nil
 	})
+	if err == nil {
+		err = f.linked(indexes, o)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,10 +131,16 @@ func hasProof(t *rewrite.Target) bool {
 // treated as o.Covered says; manifests do not matter, and o.Replace neither.
 // Modules without a trailer count as rewrite.Unchanged.
 func Unsign(ctx context.Context, f *Files, o *Options) (*Report, error) {
+	if err := f.prepare(o); err != nil {
+		return nil, err
+	}
 	c := &covering{proofs: true}
 	indexes, err := f.look(ctx, o, func(m *subject) (bool, *Obstacle, error) {
 		return c.admit(f, m, o)
 	})
+	if err == nil {
+		err = f.linked(indexes, o)
+	}
 	if err != nil {
 		return nil, err
 	}

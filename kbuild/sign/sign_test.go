@@ -332,7 +332,7 @@ func TestPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(two, "named.module"), payload("named"))
-	if _, err := Sign(context.Background(), open(t, one), key, modsig.SignOptions{}, &Options{Rewrite: rewrite.Options{Workers: 3}}); !errors.Is(err, rewrite.ErrLinks) {
+	if _, err := Sign(context.Background(), open(t, one), key, modsig.SignOptions{}, &Options{Rewrite: rewrite.Options{Workers: 3}}); !slices.Equal(kinds(err), []Kind{hardLink}) {
 		t.Error(err)
 	}
 	alias := filepath.Join(t.TempDir(), "alias")
