@@ -62,6 +62,9 @@ In a name * stands for any text. A module is covered if every root cause and cha
 it is; what is unexplained cannot be expected. What is covered is listed and counted as
 ever, with the file's digest.
 
+--schema prints the JSON Schema of what --format json writes: it names its version,
+as each report does.
+
 ` + jsonNames
 
 // jsonNames explains the strings of JSON reports.
@@ -82,6 +85,7 @@ type diffFlags struct {
 	accept []string
 	module string
 	expect string
+	schema bool
 }
 
 func (a *app) diff() *cobra.Command {
@@ -91,7 +95,7 @@ func (a *app) diff() *cobra.Command {
 		Short:   "compare two builds",
 		Long:    diffLong,
 		Example: diffExample,
-		Annotations: map[string]string{exitAnnotation: `0 identical: every byte that was to be compared is equal
+		Annotations: map[string]string{exitAnnotation: `0 identical: every byte that was to be compared is equal; or --schema
 1 a difference
 2 wrong usage, or something could not be read
 3 differences, but only accepted or expected ones (--accept, --expect)`},
@@ -102,6 +106,7 @@ func (a *app) diff() *cobra.Command {
 	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
 	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), image-signature (of kernel images that are equal without it), files (other files, and the package itself)")
 	fl.StringVar(&f.expect, "expect", "", "the reviewed `FILE` of expected differences")
+	fl.BoolVar(&f.schema, "schema", false, "print the JSON Schema of the report in JSON, and compare nothing")
 	fl.StringVar(&f.module, "module", "", "compare the modules of this `NAME` only, and say all about them")
 	f.build.register(cmd)
 	complete(cmd, "format", "text", "json")
@@ -124,6 +129,15 @@ func (t *thing) close() {
 }
 
 func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
+	if f.schema {
+		if len(args) > 0 {
+			return usageError("--schema compares nothing, want no arguments")
+		}
+		return a.output(ctx, "", func(w io.Writer) error {
+			_, err := io.WriteString(w, report.DiffJSONSchema)
+			return err
+		})
+	}
 	if len(args) != 2 {
 		return usageError("%d arguments, want two things to compare", len(args))
 	}

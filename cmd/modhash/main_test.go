@@ -76,6 +76,7 @@ func TestScripts(t *testing.T) {
 			"mutate":    scriptMutate,
 			"tarball":   scriptTarball,
 			"kernel":    scriptKernel,
+			"schema":    scriptSchema,
 		},
 	})
 }

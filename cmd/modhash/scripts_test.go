@@ -16,6 +16,7 @@ import (
 
 	"github.com/modhash/modhash/testdata/gen/ko"
 	"github.com/modhash/modhash/testdata/gen/sample"
+	"github.com/modhash/modhash/testdata/gen/schema"
 	"github.com/modhash/modhash/testdata/gen/vmlinux"
 	"github.com/modhash/modhash/testdata/keys"
 )
@@ -87,6 +88,18 @@ func mutate(ts *testscript.TestScript, path string, data []byte, how string) ([]
 		return append(one, one...), "." + twice
 	}
 	return data, ""
+}
+
+// scriptSchema is "schema SCHEMA FILE": the JSON of a file, or stdout, is as a JSON
+// Schema says.
+func scriptSchema(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: schema schema file")
+	}
+	err := schema.Check([]byte(ts.ReadFile(args[0])), []byte(ts.ReadFile(args[1])))
+	if (err != nil) != neg {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
 }
 
 // scriptTarball is "tarball OUT DIR [EDIT]": a tar archive of a directory, names
