@@ -26,6 +26,9 @@ type Block struct {
 	UnitsA, UnitsB []units.Unit
 
 	equal bool
+	// relocs: the units are entries of relocations, which are too many to be kept;
+	// they are made again from the bytes.
+	relocs bool
 	// lo and hi say which regions of the aligner are the block's, before they are
 	// sorted.
 	lo, hi int
@@ -55,6 +58,7 @@ type aligner struct {
 	match   []int32            // of each unit of A its counterpart in B, or -1
 	matchB  []int32
 	arena   [2][]units.Unit
+	entries [2][]units.Unit // of the block that is being split, or of relocations aligned
 	heavy   []int32
 	keep    []bool
 	weights weightedChain
@@ -152,9 +156,6 @@ func (al *aligner) alignUnits(i int, key func(u *units.Unit) uint64) {
 		}
 	}
 	al.matchUnits(ua, ub)
-	if n := len(ua); n > 1<<14 { // a large table is read in one piece
-		al.regions, al.owner = slices.Grow(al.regions, n), slices.Grow(al.owner, n)
-	}
 	h := blockHash(bl)
 	for x := range ua {
 		a := Range{ua[x].Off, ua[x].Len}

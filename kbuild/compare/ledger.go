@@ -78,13 +78,13 @@ func (r Range) End() int64 { return r.Off + r.Len }
 // Region is a piece of a ledger: a range on each side, how the two are related,
 // and who answers for it. The offset of an empty range means nothing.
 type Region struct {
-	A, B     Range
+	A, B Range
+	// Unit is the unit that the region is, or is a part of.
+	Unit     Unit
 	Relation Relation
 	// Stream marks a compressed stream: one region whatever bytes it has in
 	// common, with all of its bytes counted.
 	Stream bool
-	// Unit is the unit that the region is, or is a part of.
-	Unit Unit
 	// Owner is the one cause that answers for the region. It is nil for Same,
 	// and for what no rule explains.
 	Owner *Owner

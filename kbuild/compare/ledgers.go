@@ -100,7 +100,7 @@ func (ls *ledgers) free() {
 		}
 	}
 	for i := range ls.layers {
-		if al := &ls.layers[i]; cap(al.regions) > 1<<15 || cap(al.arena[0])+cap(al.arena[1]) > 1<<16 {
+		if al := &ls.layers[i]; cap(al.regions) > 1<<15 || cap(al.arena[0])+cap(al.arena[1])+cap(al.entries[0])+cap(al.entries[1]) > 1<<16 {
 			*al = aligner{}
 		}
 	}

@@ -105,6 +105,11 @@ func (w *moduleWorker) close() {
 func modules(ctx context.Context, pairs []modulePair, o *Options) ([]Module, error) {
 	out := make([]Module, len(pairs))
 	budget := spool.NewBudget(spool.DefaultBudget)
+	if o.Explain != nil {
+		// What differs is read into memory as a whole to be explained: the few
+		// large modules shall not be there twice.
+		budget = spool.NewBudget(spool.DefaultBudget / 4)
+	}
 	large := make(chan struct{}, 1)
 	start := func() *moduleWorker { return newModuleWorker(o, budget, large) }
 	err := pool.Each(ctx, o.Workers, len(pairs), start, (*moduleWorker).close, func(w *moduleWorker, i int) error {

@@ -69,12 +69,18 @@ func (p *Pair) Block(l *Ledger, r *Region) *Block { return &p.blocks[l.Layer][r.
 // Unit if it has none there, and the block's bytes if it was not looked into.
 func (p *Pair) UnitA(l *Ledger, r *Region) units.Unit {
 	bl := p.Block(l, r)
+	if bl.relocs && r.Unit.A >= 0 {
+		return p.A.ELF.RelocUnit(bl.SectionA, r.Unit.A)
+	}
 	return unitOf(bl.UnitsA, r.Unit.A, r.Unit.B, bl.A)
 }
 
 // UnitB is [Pair.UnitA] for side B.
 func (p *Pair) UnitB(l *Ledger, r *Region) units.Unit {
 	bl := p.Block(l, r)
+	if bl.relocs && r.Unit.B >= 0 {
+		return p.B.ELF.RelocUnit(bl.SectionB, r.Unit.B)
+	}
 	return unitOf(bl.UnitsB, r.Unit.B, r.Unit.A, bl.B)
 }
 

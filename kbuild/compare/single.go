@@ -105,7 +105,7 @@ func one(ctx context.Context, a, b Side, p modulePair, o *Options) (*Comparison,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := newModuleWorker(o, spool.NewBudget(spool.DefaultBudget), make(chan struct{}, 1))
+	w := newModuleWorker(o, spool.NewBudget(spool.DefaultBudget/4), make(chan struct{}, 1))
 	defer w.close()
 	m, err := w.compare(&p)
 	if err != nil {

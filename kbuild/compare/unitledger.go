@@ -35,7 +35,7 @@ func (ls *ledgers) blocks(p *Pair) *Ledger {
 	for i := range al.blocks {
 		bl := &al.blocks[i]
 		equal := bl.equal
-		bl.UnitsA, bl.UnitsB, bl.equal = nil, nil, false
+		bl.UnitsA, bl.UnitsB, bl.equal, bl.relocs = nil, nil, false, false
 		al.wholeBlock(i, equal)
 	}
 	p.blocks[LayerPayload] = al.blocks
@@ -78,17 +78,22 @@ func (al *aligner) sections(p *Pair) {
 		return bl.SectionA >= 0 && units.IsRel(p.A.ELF.Sections[bl.SectionA].Type)
 	}
 	for _, rel := range []bool{false, true} {
+		if rel {
+			al.growFor(p, isRel)
+		}
 		for i := range al.blocks {
 			if isRel(i) != rel {
 				continue
 			}
 			bl := &al.blocks[i]
-			if bl.A.Len > 0 && bl.B.Len > 0 && !(bl.A.Len == bl.B.Len && bytes.Equal(al.a.Slice(bl.A.Off, bl.A.Len), al.b.Slice(bl.B.Off, bl.B.Len))) {
-				al.arenaUnits(p, bl)
+			if al.unequal(bl) {
+				al.split(p, bl, rel)
 			}
 			bl.lo = len(al.regions)
 			if rel {
 				al.relocations(p, i)
+				bl.relocs = len(bl.UnitsA) > 0
+				bl.UnitsA, bl.UnitsB = nil, nil
 			} else {
 				al.block(i)
 			}
@@ -97,16 +102,50 @@ func (al *aligner) sections(p *Pair) {
 	}
 }
 
-// arenaUnits splits both sides of a block.
-func (al *aligner) arenaUnits(p *Pair, bl *Block) {
+// unequal: both sides have the block, with other bytes.
+func (al *aligner) unequal(bl *Block) bool {
+	return bl.A.Len > 0 && bl.B.Len > 0 && !(bl.A.Len == bl.B.Len && bytes.Equal(al.a.Slice(bl.A.Off, bl.A.Len), al.b.Slice(bl.B.Off, bl.B.Len)))
+}
+
+// growFor makes room for the regions of relocations: those of a large module would
+// otherwise be there twice each time that they outgrow their memory.
+func (al *aligner) growFor(p *Pair, isRel func(i int) bool) {
+	n := 0
+	for i := range al.blocks {
+		if bl := &al.blocks[i]; isRel(i) && al.unequal(bl) {
+			n += p.A.ELF.Relocs(bl.SectionA)
+		}
+	}
+	al.regions, al.owner = slices.Grow(al.regions, n), slices.Grow(al.owner, n)
+}
+
+// split splits both sides of a block. Units of relocations, which are most of all,
+// are there until the next section of them is split.
+func (al *aligner) split(p *Pair, bl *Block, rel bool) {
 	find := func(f *units.File, r Range) *units.Block {
 		i, _ := slices.BinarySearchFunc(f.Blocks, r.Off, func(b units.Block, off int64) int { return cmp.Compare(b.Off, off) })
 		return &f.Blocks[i]
 	}
-	n, m := len(al.arena[0]), len(al.arena[1])
-	al.arena[0] = p.A.ELF.Units(al.arena[0], find(p.A.ELF, bl.A))
-	al.arena[1] = p.B.ELF.Units(al.arena[1], find(p.B.ELF, bl.B))
-	bl.UnitsA, bl.UnitsB = al.arena[0][n:], al.arena[1][m:]
+	us := &al.entries
+	us[0] = p.A.ELF.Units(us[0][:0], find(p.A.ELF, bl.A))
+	us[1] = p.B.ELF.Units(us[1][:0], find(p.B.ELF, bl.B))
+	if rel {
+		bl.UnitsA, bl.UnitsB = us[0], us[1]
+		return
+	}
+	bl.UnitsA, bl.UnitsB = al.keepUnits(0), al.keepUnits(1)
+}
+
+// keepUnits moves the units just made to where they stay as long as the pair. Memory
+// that is full is left to the blocks that have it.
+func (al *aligner) keepUnits(side int) []units.Unit {
+	us, arena := al.entries[side], &al.arena[side]
+	if cap(*arena)-len(*arena) < len(us) {
+		*arena = make([]units.Unit, 0, max(len(us), min(2*cap(*arena), 1<<14)))
+	}
+	n := len(*arena)
+	*arena = append(*arena, us...)
+	return (*arena)[n:len(*arena):len(*arena)]
 }
 
 // block aligns a block by its units, if it was split.

@@ -58,11 +58,33 @@ func IsRel(typ uint32) bool { return typ == shtRela || typ == shtRel }
 func (f *File) relocs(dst []Unit, bl *Block) []Unit {
 	s := &f.Sections[bl.Index]
 	size := f.relSize(s.Type)
-	at, end := bl.Off, bl.Off+bl.Len
-	dst = slices.Grow(dst, int(bl.Len/size)+1)
-	for i := int32(0); end-at >= size; i++ {
-		dst = append(dst, Unit{at, size, Reloc, i, f.Rel(f.Bytes[at:at+size], s.Type).Offset, ""})
-		at += size
+	n := bl.Len / size
+	dst = slices.Grow(dst, int(n)+1)
+	for i := range int32(n) {
+		dst = append(dst, f.entry(s, i))
 	}
-	return f.rest(dst, bl, at)
+	return f.rest(dst, bl, bl.Off+n*size)
+}
+
+func (f *File) entry(s *section, i int32) Unit {
+	size := f.relSize(s.Type)
+	at := int64(s.Offset) + int64(i)*size
+	return Unit{at, size, Reloc, i, f.Rel(f.Bytes[at:at+size], s.Type).Offset, ""}
+}
+
+// Relocs is how many units Units makes of a section of relocations, at most.
+func (f *File) Relocs(sec int) int {
+	s := &f.Sections[sec]
+	return int(int64(s.Size)/f.relSize(s.Type)) + 1
+}
+
+// RelocUnit returns unit i, of those that Units makes of a section of relocations.
+func (f *File) RelocUnit(sec int, i int32) Unit {
+	s := &f.Sections[sec]
+	n := int64(s.Size) / f.relSize(s.Type)
+	if int64(i) < n {
+		return f.entry(s, i)
+	}
+	bl := Block{Off: int64(s.Offset), Len: int64(s.Size)}
+	return f.rest(nil, &bl, bl.Off+n*f.relSize(s.Type))[0]
 }

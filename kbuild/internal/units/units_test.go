@@ -75,7 +75,10 @@ func TestKinds(t *testing.T) {
 	}
 	found := map[id]int{}
 	for i := range f.Blocks {
-		for _, u := range f.Units(nil, &f.Blocks[i]) {
+		for k, u := range f.Units(nil, &f.Blocks[i]) {
+			if u.Kind == Reloc && f.RelocUnit(f.Blocks[i].Index, int32(k)) != u {
+				t.Errorf("relocation %d of block %d, made again: %v, want %v", k, i, f.RelocUnit(f.Blocks[i].Index, int32(k)), u)
+			}
 			found[id{u.Kind, u.Name}]++
 		}
 	}
