@@ -22,6 +22,10 @@ type Account struct {
 	// Items say what the differing bytes of the stored and of the innermost
 	// layer are attributed to: largest class first, see [Item].
 	Items []Item
+	// Blocks says where in the file they are, in the order of side A, then what
+	// only B has: of the innermost layer, or the stored one where there is no
+	// other. Nil without [Options.Blocks].
+	Blocks []BlockTally
 	// Opaque says why the payload was compared as mere bytes; "" if it was not.
 	Opaque string
 	// Fault: a ledger failed its own check. That is a bug of this program; all
@@ -105,6 +109,7 @@ func (a *Account) mirror() *Account {
 		it.Owner.A, it.Owner.B, it.Tally = it.Owner.B, it.Owner.A, swap(it.Tally)
 		it.First.A, it.First.B, it.ContextA, it.ContextB = it.First.B, it.First.A, it.ContextB, it.ContextA
 	}
+	m.Blocks = mirrorBlocks(a.Blocks)
 	return &m
 }
 
@@ -312,6 +317,13 @@ func (w *moduleWorker) account(m *Module, ma, mb *kmod.Module, ca, cb kbuild.Con
 		return acc, nil
 	}
 	ls.sum(p, acc, w.detail)
+	if w.blocks {
+		l := p.Unit
+		if l == nil {
+			l = p.Stored
+		}
+		acc.Blocks = ls.acct.tallyBlocks(p, l)
+	}
 	return acc, nil
 }
 

@@ -80,6 +80,7 @@ type Comparison struct {
 	ManifestLevel bool
 
 	Modules []Module // those that are not identical, or moved; by name
+	Equal   []Equal  // all others; by name
 	Count   ModuleCount
 	Root    *RootPair  // of two manifests
 	Image   *ImagePair // nil if neither side has an image
@@ -149,6 +150,9 @@ type Module struct {
 	// Account says what the differing bytes are; nil for a module that is on one
 	// side only, and without an [Options.Explain].
 	Account *Account
+	// Stored is the size in bytes of either file where the stored bytes are equal;
+	// -1 if it is not known, and 0 where A and B say it.
+	Stored int64
 }
 
 // ModuleFile is what was found out about one file of a module.

@@ -49,7 +49,7 @@ func manifestModules(a, b *hashset.Manifest) []Module {
 		m := &all[k]
 		m.Only, m.PosB, m.B = Both, i, manifestFile(e)
 		if m.A.Payload == e.Digest {
-			m.Verdict = Identical
+			m.Verdict, m.Stored = Identical, -1
 		}
 	}
 	sortModules(all)

@@ -123,7 +123,7 @@ func (c *Comparison) stateA(e hashset.Entry) {
 	m := c.Modules[0]
 	m.Only, m.A = Both, manifestFile(e)
 	if m.B.Problem == "" && m.B.Payload == e.Digest {
-		m.Verdict = Identical
+		m.Verdict, m.Stored = Identical, m.B.Stored
 	}
 	c.Modules, c.Count, c.Verdict, c.ModulesVerdict = nil, ModuleCount{}, Identical, Identical
 	c.ManifestLevel = true
