@@ -65,7 +65,27 @@ ever, with the file's digest.
 --schema prints the JSON Schema of what --format json writes: it names its version,
 as each report does.
 
-` + jsonNames
+` + pages + jsonNames
+
+// pages explains the reports that are pages.
+const pages = `With --format html the report is one page that needs nothing beside it and loads
+nothing: what differs and why, a map with a cell for each module, a table of modules to
+search and sort, and for the module that is chosen a strip of its sections with the
+bytes that differ. It has up to 20,000 modules; a name is cut after 300 bytes. In HTML
+and Markdown a backslash of a name is written as two, what is not printable as \u{HH},
+and a byte that is no UTF-8 as \xHH. In JUnit what is accepted or expected is skipped.
+
+`
+
+// reportFormats are the forms of what diff and verify report.
+var reportFormats = []string{"text", "json", "junit", "markdown", "html"}
+
+func checkReportFormat(s string) error {
+	if !slices.Contains(reportFormats, s) {
+		return usageError("--format %s, want %s", s, join(reportFormats))
+	}
+	return nil
+}
 
 // jsonNames explains the strings of JSON reports.
 const jsonNames = `With --format json, a byte of a name that is not part of valid UTF-8 is written as
@@ -102,16 +122,22 @@ func (a *app) diff() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runDiff(cmd.Context(), f, args) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text or json")
+	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text, json, junit (XML, a case for each module), markdown (for the summary of a CI job), or html (one page, with a map of the build)")
 	fl.BoolVar(&f.all, "all", false, "list every name in the text, however many there are")
 	fl.StringSliceVar(&f.accept, "accept", nil, "accept differences of these `KINDS`: signature and compression (of modules with equal payload), image-signature (of kernel images that are equal without it), files (other files, and the package itself)")
 	fl.StringVar(&f.expect, "expect", "", "the reviewed `FILE` of expected differences")
 	fl.BoolVar(&f.schema, "schema", false, "print the JSON Schema of the report in JSON, and compare nothing")
 	fl.StringVar(&f.module, "module", "", "compare the modules of this `NAME` only, and say all about them")
 	f.build.register(cmd)
-	complete(cmd, "format", "text", "json")
+	complete(cmd, "format", reportFormats...)
 	complete(cmd, "accept", diffAcceptable...)
 	return cmd
+}
+
+// accepted are the differences that --accept names.
+func (f *diffFlags) accepted() report.Accepted {
+	has := func(k string) bool { return slices.Contains(f.accept, k) }
+	return report.Accepted{Signature: has("signature"), Compression: has("compression"), ImageSignature: has("image-signature"), Files: has("files")}
 }
 
 // thing is an argument of diff: one of the three is set.
@@ -141,7 +167,7 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	if len(args) != 2 {
 		return usageError("%d arguments, want two things to compare", len(args))
 	}
-	if err := checkFormat(f.format); err != nil {
+	if err := checkReportFormat(f.format); err != nil {
 		return err
 	}
 	for _, k := range f.accept {
@@ -170,8 +196,15 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	style := a.style()
 	style.All = f.all
 	err = a.output(ctx, "", func(w io.Writer) error {
-		if f.format == "json" {
+		switch f.format {
+		case "json":
 			return report.DiffJSON(w, c)
+		case "junit":
+			return report.DiffJUnit(w, c, f.accepted())
+		case "markdown":
+			return report.DiffMarkdown(w, c, style)
+		case "html":
+			return report.DiffHTML(w, c)
 		}
 		if f.module != "" {
 			return report.DiffModule(w, c, style)
@@ -210,7 +243,7 @@ func (a *app) compare(ctx context.Context, f *diffFlags, args []string, o *kbuil
 	}
 	m := a.meter()
 	defer m.close()
-	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress(), Explain: explain.Run, Detail: f.module != ""}
+	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress(), Explain: explain.Run, Detail: f.module != "", Blocks: f.format == "html"}
 	if f.module != "" {
 		if sides[0].build == nil || sides[1].build == nil {
 			return nil, usageError("--module, want two builds")

@@ -126,7 +126,7 @@ func (a *app) verify() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.manifest, "manifest", "", "the manifest `FILE`, \"-\" for standard input; all arguments are then of the build")
-	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text, json, or junit (XML, a case for each module)")
+	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text, json, junit (XML, a case for each module), markdown (for the summary of a CI job), or html (one page, with a map of the build)")
 	fl.BoolVar(&f.all, "all", false, "list every finding in the text, however many there are")
 	fl.StringSliceVar(&f.keys, "keys", nil, "certificates of the keys that may sign modules and be built into the image: `FILES`, PEM or DER, folders of them, a kernel image for those built in, or a copy of /proc/keys")
 	fl.StringVar(&f.allow, "allow-unsigned", "", "accept modules without a signature that the `FILE` lists with reasons")
@@ -138,17 +138,15 @@ func (a *app) verify() *cobra.Command {
 	fl.StringSliceVar(&f.opt.Accept, "accept", nil, "accept findings of these `KINDS`: "+strings.Join(verify.Acceptable(), ", "))
 	f.build.registerOne(cmd)
 	fl.Lookup("image").Usage = "check the modules against this kernel image: a `PATH` in the build, or else of a file"
-	complete(cmd, "format", "text", "json", "junit")
+	complete(cmd, "format", reportFormats...)
 	complete(cmd, "accept", verify.Acceptable()...)
 	complete(cmd, "require-trailer", "none", "proof", "signature", "any")
 	return cmd
 }
 
 func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) error {
-	if f.format != "junit" {
-		if err := checkFormat(f.format); err != nil {
-			return err
-		}
+	if err := checkReportFormat(f.format); err != nil {
+		return err
 	}
 	if err := f.opt.CheckOptions(); err != nil {
 		return usageError("%v", err)
@@ -277,6 +275,10 @@ func (a *app) finishVerify(ctx context.Context, f *verifyFlags, against verify.A
 			return report.VerifyJSON(w, r, name)
 		case "junit":
 			return report.VerifyJUnit(w, r, name)
+		case "markdown":
+			return report.VerifyMarkdown(w, r, name, style)
+		case "html":
+			return report.VerifyHTML(w, r, name)
 		}
 		return report.Verify(w, r, name, style)
 	})

@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/modhash/modhash/kbuild/compare"
 )
@@ -98,6 +99,9 @@ func valueText(v *compare.ValueSum) string {
 func short(s string, n int) string {
 	s = Safe(s)
 	if len(s) > n {
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
 		return s[:n] + "…"
 	}
 	return s

@@ -63,6 +63,11 @@ func VerifyJUnit(w io.Writer, r *verify.Result, manifest string) error {
 	if len(s.Cases) == 0 {
 		s.Cases = append(s.Cases, junitCase{Class: "build", Name: "kernel"})
 	}
+	return s.write(w)
+}
+
+// write counts the cases and writes the suite.
+func (s *junitSuite) write(w io.Writer) error {
 	s.Tests = len(s.Cases)
 	for _, c := range s.Cases {
 		switch {
