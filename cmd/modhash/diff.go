@@ -67,26 +67,6 @@ as each report does.
 
 ` + pages + jsonNames
 
-// pages explains the reports that are pages.
-const pages = `With --format html the report is one page that needs nothing beside it and loads
-nothing: what differs and why, a map with a cell for each module, a table of modules to
-search and sort, and for the module that is chosen a strip of its sections with the
-bytes that differ. It has up to 20,000 modules; a name is cut after 300 bytes. In HTML
-and Markdown a backslash of a name is written as two, what is not printable as \u{HH},
-and a byte that is no UTF-8 as \xHH. In JUnit what is accepted or expected is skipped.
-
-`
-
-// reportFormats are the forms of what diff and verify report.
-var reportFormats = []string{"text", "json", "junit", "markdown", "html"}
-
-func checkReportFormat(s string) error {
-	if !slices.Contains(reportFormats, s) {
-		return usageError("--format %s, want %s", s, join(reportFormats))
-	}
-	return nil
-}
-
 // jsonNames explains the strings of JSON reports.
 const jsonNames = `With --format json, a byte of a name that is not part of valid UTF-8 is written as
 \xHH, and a backslash as two backslashes, beside the escapes of JSON itself: no two
@@ -106,6 +86,7 @@ type diffFlags struct {
 	module string
 	expect string
 	schema bool
+	report reportFiles
 }
 
 func (a *app) diff() *cobra.Command {
@@ -128,6 +109,7 @@ func (a *app) diff() *cobra.Command {
 	fl.StringVar(&f.expect, "expect", "", "the reviewed `FILE` of expected differences")
 	fl.BoolVar(&f.schema, "schema", false, "print the JSON Schema of the report in JSON, and compare nothing")
 	fl.StringVar(&f.module, "module", "", "compare the modules of this `NAME` only, and say all about them")
+	f.report.register(fl)
 	f.build.register(cmd)
 	complete(cmd, "format", reportFormats...)
 	complete(cmd, "accept", diffAcceptable...)
@@ -170,6 +152,9 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	if err := checkReportFormat(f.format); err != nil {
 		return err
 	}
+	if err := f.report.check(); err != nil {
+		return err
+	}
 	for _, k := range f.accept {
 		if !slices.Contains(diffAcceptable, k) {
 			return usageError("--accept %s, want %s", k, join(diffAcceptable))
@@ -193,10 +178,8 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	if c.Count.A+c.Count.B == 0 && c.Image == nil && c.FilesCompared == 0 && len(c.Files)+len(c.Problems) == 0 && c.Root == nil {
 		return errors.New("there is nothing to compare: neither side holds a file")
 	}
-	style := a.style()
-	style.All = f.all
-	err = a.output(ctx, "", func(w io.Writer) error {
-		switch f.format {
+	err = a.reports(ctx, f.format, f.all, f.report, func(w io.Writer, format string, style report.Style) error {
+		switch format {
 		case "json":
 			return report.DiffJSON(w, c)
 		case "junit":
@@ -243,7 +226,7 @@ func (a *app) compare(ctx context.Context, f *diffFlags, args []string, o *kbuil
 	}
 	m := a.meter()
 	defer m.close()
-	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress(), Explain: explain.Run, Detail: f.module != "", Blocks: f.format == "html"}
+	co := &compare.Options{MaxModule: o.MaxModule, TempDir: o.TempDir, Workers: o.EffectiveWorkers(), Progress: m.progress(), Explain: explain.Run, Detail: f.module != "", Blocks: f.format == "html" || f.report.has("html")}
 	if f.module != "" {
 		if sides[0].build == nil || sides[1].build == nil {
 			return nil, usageError("--module, want two builds")

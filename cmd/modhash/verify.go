@@ -104,6 +104,7 @@ type verifyFlags struct {
 	allow     string
 	systemMap string
 	maxImage  int64
+	report    reportFiles
 }
 
 func (a *app) verify() *cobra.Command {
@@ -111,7 +112,7 @@ func (a *app) verify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "verify [OPTION]... [MANIFEST] BUILD...",
 		Short:       "check a build against a manifest, a kernel image or keys",
-		Long:        verifyLong + kindsHelp() + "\n" + jsonNames,
+		Long:        verifyLong + kindsHelp() + "\n" + pages + jsonNames,
 		Example:     verifyExample,
 		Annotations: map[string]string{exitAnnotation: commonExit},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -127,6 +128,7 @@ func (a *app) verify() *cobra.Command {
 	fl := cmd.Flags()
 	fl.StringVar(&f.manifest, "manifest", "", "the manifest `FILE`, \"-\" for standard input; all arguments are then of the build")
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text, json, junit (XML, a case for each module), markdown (for the summary of a CI job), or html (one page, with a map of the build)")
+	f.report.register(fl)
 	fl.BoolVar(&f.all, "all", false, "list every finding in the text, however many there are")
 	fl.StringSliceVar(&f.keys, "keys", nil, "certificates of the keys that may sign modules and be built into the image: `FILES`, PEM or DER, folders of them, a kernel image for those built in, or a copy of /proc/keys")
 	fl.StringVar(&f.allow, "allow-unsigned", "", "accept modules without a signature that the `FILE` lists with reasons")
@@ -146,6 +148,9 @@ func (a *app) verify() *cobra.Command {
 
 func (a *app) runVerify(ctx context.Context, f *verifyFlags, args []string) error {
 	if err := checkReportFormat(f.format); err != nil {
+		return err
+	}
+	if err := f.report.check(); err != nil {
 		return err
 	}
 	if err := f.opt.CheckOptions(); err != nil {
@@ -267,10 +272,8 @@ func (a *app) finishVerify(ctx context.Context, f *verifyFlags, against verify.A
 	case nothingChecked(r, f.opt.Partial || against.Kernel != nil):
 		return errors.New("the build holds none of the modules: nothing was checked")
 	}
-	style := a.style()
-	style.All = f.all
-	err = a.output(ctx, "", func(w io.Writer) error {
-		switch f.format {
+	err = a.reports(ctx, f.format, f.all, f.report, func(w io.Writer, format string, style report.Style) error {
+		switch format {
 		case "json":
 			return report.VerifyJSON(w, r, name)
 		case "junit":

@@ -8,7 +8,7 @@
 # build is that of ../e2e-kernel. Sourced after kconfig.sh, whose tree it takes.
 
 SHARE_PACKAGES=(build-essential debhelper dpkg-dev fakeroot makepkg nix-bin pacman-package-manager openssl
-	python3 rpm shellcheck tar util-linux xz-utils zstd)
+	python3 rpm shellcheck tar util-linux xz-utils yamllint zstd)
 SHARE=        # a folder that the builder may use
 SHARE_RELEASE=
 SHARE_RUN=()  # what runs a command as the builder
@@ -18,6 +18,7 @@ shared() {
 	scratch SHARE /var/tmp
 	share_sources
 	check share/shellcheck share_shellcheck
+	check share/yaml share_yaml
 	check share/make share_make
 	check share/certificate share_certificate
 	check share/lint share_lint
@@ -93,7 +94,33 @@ share_unpack() {
 
 share_shellcheck() {
 	shellcheck -x "$ROOT_DIR/kbuild/share/kernel/modhash-kernel" "$ROOT_DIR/kbuild/share/dkms/dkms-sign" \
-		"$ROOT_DIR/kbuild/share/dkms/dkms-sign-file" "$ROOT_DIR/kbuild/share/arch/PKGBUILD"
+		"$ROOT_DIR/kbuild/share/dkms/dkms-sign-file" "$ROOT_DIR/kbuild/share/arch/PKGBUILD" \
+		"$ROOT_DIR/kbuild/share/ci/modhash-ci"
+}
+
+# share_yaml: what CI systems read is YAML, and what they run in it is clean. That it
+# does its work is shown by the test script ci.txtar.
+share_yaml() {
+	local ci=$ROOT_DIR/kbuild/share/ci
+	yamllint --strict -d '{extends: default, rules: {line-length: {max: 100}}}' "$ci/action.yml" "$ci/gitlab.yml"
+	python3 - "$ci" >"$WORK/steps.sh" <<-'END'
+		import sys, yaml
+		action = yaml.safe_load(open(sys.argv[1] + "/action.yml"))
+		job = yaml.safe_load(open(sys.argv[1] + "/gitlab.yml"))[".modhash"]
+		steps = action["runs"]["steps"]
+		assert action["runs"]["using"] == "composite"
+		assert all("shell" in s for s in steps if "run" in s)
+		# An input in the text of a script would be a part of it.
+		assert not any("${{" in s.get("run", "") for s in steps)
+		used = " ".join(str(v) for s in steps for v in [*s.get("env", {}).values(), *s.get("with", {}).values()])
+		assert all("inputs." + name + " " in used for name in action["inputs"]), used
+		assert job["allow_failure"] == {"exit_codes": 3} and job["artifacts"]["when"] == "always"
+		print("#!/bin/sh")
+		print("\n".join(job["script"]))
+		for s in steps:
+		    print(s.get("run", ""))
+	END
+	shellcheck "$WORK/steps.sh"
 }
 
 # share_make: all steps; what is installed is not signed, and has no key.
