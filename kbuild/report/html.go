@@ -25,7 +25,7 @@ var (
 	//go:embed html/page.js
 	pageScript string
 
-	htmlTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"count": count, "plural": plural}).Parse(pageTemplate))
+	htmlTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"count": count, "bytes": func(n int64) string { return count(int(n)) }, "plural": plural}).Parse(pageTemplate))
 )
 
 // The limits of a page, which bound its size whatever the input is: about 12 MB, and

@@ -28,6 +28,7 @@
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
 # kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
 # signtrouble.sh  the same of signing, and wrong keys
+# pages.sh     pages of diff in a real browser
 # share.sh     packages made by the recipes of kbuild/share
 #
 # Needs a Debian system, go, a mirror of Debian, and root for what it installs;
@@ -76,6 +77,8 @@ set -euo pipefail
 . "$E2E_DIR/signtrouble.sh"
 # shellcheck source-path=SCRIPTDIR source=share.sh
 . "$E2E_DIR/share.sh"
+# shellcheck source-path=SCRIPTDIR source=pages.sh
+. "$E2E_DIR/pages.sh"
 
 # program: the program under test, as an absolute path in MODHASH.
 program() {
@@ -128,6 +131,7 @@ main() {
 		"${REBUILDERS_PACKAGES[@]}" \
 		"${KCONFIG_PACKAGES[@]}" \
 		"${SHARE_PACKAGES[@]}" \
+		"${PAGES_PACKAGES[@]}" \
 		"${DIFFERENTIAL_PACKAGES[@]}" \
 		qemu-user-static util-linux
 	KERNEL=$CACHE/kernels/current
@@ -158,6 +162,7 @@ main() {
 	rebuilders
 	kconfigs
 	shared
+	pages
 	sign_troubled
 	check no-temporary-file-left nothing_left
 

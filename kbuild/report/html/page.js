@@ -65,7 +65,7 @@
 			const down = old === "none" ? numeric : old === "ascending";
 			for (const o of heads) o.setAttribute("aria-sort", "none");
 			th.setAttribute("aria-sort", down ? "descending" : "ascending");
-			const keys = rows.map((r) => { const t = r.cells[column].textContent; return numeric ? (t === "" ? -1 : Number(t)) : t; });
+			const keys = rows.map((r) => { const t = r.cells[column].textContent; return numeric ? (t === "" ? -1 : Number(t.replaceAll(",", ""))) : t; });
 			const order = rows.slice().sort((x, y) => {
 				const a = keys[x.index], c = keys[y.index];
 				return (a < c ? -1 : a > c ? 1 : 0) * (down ? -1 : 1) || x.index - y.index;
