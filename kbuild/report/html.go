@@ -28,15 +28,15 @@ var (
 	htmlTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"count": count, "bytes": func(n int64) string { return count(int(n)) }, "plural": plural}).Parse(pageTemplate))
 )
 
-// The limits of a page, which bound its size whatever the input is: about 12 MB, and
-// 2 MB for 5,000 modules that all differ by signature.
+// The limits of a page, which bound its size whatever the input is: about 16 MB. One of
+// 5,000 modules that differ in many sections has 6 to 10 MB, in a manifest 1 MB.
 const (
 	htmlRows    = 20_000  // modules; those that ask for most attention are kept
 	htmlList    = 500     // entries of any other list
 	htmlString  = 300     // bytes of a string from the input
 	htmlBlocks  = 40      // of a module
 	htmlItems   = 12      // of a module
-	htmlDetails = 4 << 20 // bytes of all that is shown of modules on request
+	htmlDetails = 8 << 20 // bytes of all that is shown of modules on request
 )
 
 // htmlPage is what a page shows. All strings are visible text.

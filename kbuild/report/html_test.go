@@ -153,7 +153,7 @@ func stripText(page string) string {
 
 // TestHTMLBounded: a page of 5,000 modules is small, and none is large.
 func TestHTMLBounded(t *testing.T) {
-	for _, tt := range []struct{ modules, rows, mib int }{{5000, 5000, 7}, {21_000, htmlRows, 12}} {
+	for _, tt := range []struct{ modules, rows, mib int }{{5000, 5000, 10}, {21_000, htmlRows, 16}} {
 		page := pageOf(t, large(tt.modules, "sub", strings.Repeat("long", 20)))
 		rows := strings.Count(page, "<tr class=")
 		cells := strings.Count(page, `<rect x=`)

@@ -15,7 +15,7 @@ import (
 
 // DiffHTML writes a comparison as one page of HTML that needs nothing beside it. Of
 // modules it shows where they differ if the comparison was made with
-// [compare.Options.Blocks]. The page is at most about 12 MB; what does not fit is
+// [compare.Options.Blocks]. The page is at most about 16 MB; what does not fit is
 // counted. Names are written so that no two are alike: a backslash as two, what is
 // not printable as \u{HH}, and a byte that is not part of valid UTF-8 as \xHH.
 func DiffHTML(w io.Writer, c *compare.Comparison) error {
