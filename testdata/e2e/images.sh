@@ -216,9 +216,11 @@ compressed_image() {
 # zboot ROLE: a flat image in an EFI zboot image, put together of the kernel's own
 # header and linker script.
 zboot() {
-	local dir=$WORK/images/zboot src=$WORK/ksrc/drivers/firmware/efi/libstub pe=$WORK/ksrc/include image
+	local dir=$WORK/images/zboot src=$WORK/ksrc/drivers/firmware/efi/libstub pe=$WORK/images/zboot/include image
 	image=$(image_in "$WORK/$1/tree")
-	mkdir "$dir"
+	mkdir -p "$pe/linux"
+	# On its own: the other headers of the kernel do not go with those of the system.
+	find "$WORK/ksrc/include" -path '*/linux/pe.h' -exec cp {} "$pe/linux/" \;
 	zstd -q -9 -c "$image" >"$dir/payload"
 	le32 "$(stat -c %s "$image")" >>"$dir/payload"
 	(cd "$dir" && objcopy -I binary -O elf64-x86-64 --rename-section .data=.gzdata,load,alloc,readonly,contents payload payload.o)
