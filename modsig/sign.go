@@ -28,8 +28,9 @@ type SigningKey struct {
 }
 
 // NewSigningKey checks that key belongs to the DER certificate cert and is one
-// that kernels verify with: RSA of 2048, 3072 or 4096 bits, ECDSA on P-256,
-// P-384 or P-521, or ML-DSA (PrivateKey of filippo.io/mldsa, or another signer
+// that kernels verify with: RSA of 1024, 1536, 2048, 3072 or 4096 bits (see
+// [SigningKey.Short]; with 512 they do too, but crypto/rsa does not sign), ECDSA on
+// P-256, P-384 or P-521, or ML-DSA (PrivateKey of filippo.io/mldsa, or another signer
 // with such a public key).
 func NewSigningKey(key crypto.Signer, cert []byte) (*SigningKey, error) {
 	newest := &Kernel{}
@@ -43,8 +44,8 @@ func NewSigningKey(key crypto.Signer, cert []byte) (*SigningKey, error) {
 	switch {
 	case c.public.errno != success:
 		return nil, fmt.Errorf("kernels do not verify with this key of type %s (%s)", c.Algorithm, c.public.errno)
-	case c.public.n != nil && c.public.n.BitLen() <= 2040:
-		return nil, fmt.Errorf("RSA key of %d bits, use one of 2048, 3072 or 4096", c.public.n.BitLen())
+	case c.public.n != nil && c.public.n.BitLen() < 1024:
+		return nil, fmt.Errorf("RSA key of %d bits, use one of 2048, 3072 or 4096; below 1024 no signatures are made", c.public.n.BitLen())
 	case !c.public.equal(key.Public()):
 		return nil, ErrMismatch
 	}
@@ -53,6 +54,13 @@ func NewSigningKey(key crypto.Signer, cert []byte) (*SigningKey, error) {
 
 // Key is what a kernel makes of the certificate.
 func (s *SigningKey) Key() *Key { return s.cert }
+
+// Short reports whether it is an RSA key of less than 2048 bits, which kernels verify
+// with but in FIPS mode, and nobody should trust.
+func (s *SigningKey) Short() bool {
+	n := s.cert.public.n
+	return n != nil && n.BitLen() <= 2040
+}
 
 // SignOptions choose the form of a signature.
 type SignOptions struct {

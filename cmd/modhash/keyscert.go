@@ -94,7 +94,7 @@ func (f *certFlags) plan(now time.Time, fixed bool) (*certPlan, error) {
 	name := cmp.Or(f.hash, request.Digest, "sha512")
 	h, ok := keys.ParseHash(name)
 	if !ok {
-		return nil, usageError("no kernel verifies signatures with the hash %q; want one of %s", name, join(keys.HashNames()))
+		return nil, usageError("no signatures are made with the hash %q; want one of %s", name, join(keys.HashNames()))
 	}
 	p.template = selfsigned.Template{Request: request, Hash: h, Style: style, NotBefore: now}
 	if p.bits = f.bits; p.bits == 0 {

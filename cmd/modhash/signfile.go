@@ -31,8 +31,8 @@ it in its place; also when the program is called sign-file (by a link).
   -k  name the signer by the certificate's key id
   -s  append the signature message in the file SIGNATURE; HASH and CERT do not matter
 
-HASH is a digest as OpenSSL calls it, of those that a kernel verifies. KEY is as in
-"modhash sign"; the PIN of an encrypted one is in the environment variable
+HASH is a digest as OpenSSL calls it, of those that current kernels verify. KEY is as in
+"modhash sign", and RSA keys of 1024 and 1536 bits sign too (not of 512); the PIN of an encrypted one is in the environment variable
 KBUILD_SIGN_PIN and is asked for nowhere else. CERT is PEM or DER. Without DEST, MODULE
 is replaced.
 
@@ -165,13 +165,13 @@ func (a *app) signFileMessage(ctx context.Context, s *signFileArgs, module io.Re
 	}
 	h, ok := keys.ParseHash(s.first)
 	if !ok {
-		return nil, withHint(fmt.Errorf("no kernel verifies signatures with the hash %q", s.first), "want one of %s", join(keys.HashNames()))
+		return nil, withHint(fmt.Errorf("no signatures are made with the hash %q", s.first), "current kernels verify those with %s", join(keys.HashNames()))
 	}
 	cert, err := keys.ReadCertificate(s.cert)
 	if err != nil {
 		return nil, err
 	}
-	key, err := keys.Open(ctx, s.second, cert, &keys.Options{Start: a.startProgram, Token: tokenProgram(""), PIN: func(context.Context, string) ([]byte, error) {
+	key, err := keys.Open(ctx, s.second, cert, &keys.Options{Start: a.startProgram, Short: true, Token: tokenProgram(""), PIN: func(context.Context, string) ([]byte, error) {
 		return []byte(os.Getenv(pinVariable)), nil
 	}})
 	if errors.Is(err, keys.ErrNoPIN) {

@@ -148,7 +148,7 @@ func TestSignFileErrors(t *testing.T) {
 		{[]string{"-x", "sha256", key, cert, module}, 2, "no option -x"},
 		{[]string{"--help"}, 2, "no option --"},
 		{[]string{"--", "-k", key, cert, module}, 1, `hash "-k"`},
-		{[]string{"md5", key, cert, module}, 1, "no kernel verifies"},
+		{[]string{"md5", key, cert, module}, 1, "no signatures are made with"},
 		{[]string{"sha256", key, signingVectors + "unknown.der", module}, 1, "does not belong"},
 		{[]string{"sha256", dir + "/none", cert, module}, 1, "no such file"},
 		{[]string{"sha256", key, dir + "/none", module}, 1, "no such file"},

@@ -88,7 +88,7 @@ func (f *keyFlags) signOptions() (modsig.SignOptions, error) {
 	}
 	h, ok := keys.ParseHash(name)
 	if !ok {
-		return o, usageError("no kernel verifies signatures with the hash %q; want one of %s", name, join(keys.HashNames()))
+		return o, usageError("no signatures are made with the hash %q; want one of %s", name, join(keys.HashNames()))
 	}
 	o.Hash = h
 	return o, nil

@@ -212,8 +212,9 @@ func TestCertificates(t *testing.T) {
 func TestHashes(t *testing.T) {
 	for name, want := range map[string]crypto.Hash{
 		"sha256": crypto.SHA256, "SHA256": crypto.SHA256, "RSA-SHA512": crypto.SHA512, "SHA2-384": crypto.SHA384, "sha-1": crypto.SHA1,
+		"sha256WithRSAEncryption": crypto.SHA256, "2.16.840.1.101.3.4.2.1": crypto.SHA256, "2.16.840.1.101.3.4.2.10": crypto.SHA3_512, "ssl3-sha1": crypto.SHA1,
 		"sha3-256": crypto.SHA3_256, "RSA-SHA3-512": crypto.SHA3_512, "sha224": crypto.SHA224,
-		"md5": 0, "": 0, "sha": 0, "sm3": 0, "sha3-224": 0, "sha512-256": 0, "sha2-256x": 0,
+		"md5": 0, "": 0, "sha": 0, "sm3": 0, "sha3-224": 0, "sha512-256": 0, "sha2-256x": 0, "1.3.14.3.2": 0, "WithRSAEncryption": 0,
 	} {
 		if got, ok := ParseHash(name); got != want || ok != (want != 0) {
 			t.Errorf("%q: %v", name, got)

@@ -55,6 +55,9 @@ type Options struct {
 	// with an [*ExposedError]; as ssh does, before its PIN is asked for.
 	Private bool
 
+	// Short takes RSA keys of less than 2048 bits too.
+	Short bool
+
 	// Processes is how many of an exec: key run at once at most, each serving one request
 	// at a time; 0 is 1. A second one is started only after the first has signed.
 	Processes int
@@ -92,6 +95,15 @@ func Open(ctx context.Context, name string, cert []byte, o *Options) (*Key, erro
 	if o == nil {
 		o = &Options{}
 	}
+	k, err := openAny(ctx, name, cert, o)
+	if err == nil && k.Short() && !o.Short {
+		_ = k.Close() // nothing was signed
+		return nil, errors.New("RSA key of less than 2048 bits, use one of 2048, 3072 or 4096")
+	}
+	return k, err
+}
+
+func openAny(ctx context.Context, name string, cert []byte, o *Options) (*Key, error) {
 	if words, ok := strings.CutPrefix(name, "exec:"); ok {
 		return openExec(ctx, words, cert, o)
 	}
