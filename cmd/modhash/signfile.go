@@ -171,7 +171,7 @@ func (a *app) signFileMessage(ctx context.Context, s *signFileArgs, module io.Re
 	if err != nil {
 		return nil, err
 	}
-	key, err := keys.Open(ctx, s.second, cert, &keys.Options{Start: a.startProgram, Short: true, Token: tokenProgram(""), PIN: func(context.Context, string) ([]byte, error) {
+	key, err := keys.Open(ctx, s.second, cert, &keys.Options{Start: a.starter(0), Short: true, Token: tokenProgram(""), PIN: func(context.Context, string) ([]byte, error) {
 		return []byte(os.Getenv(pinVariable)), nil
 	}})
 	if errors.Is(err, keys.ErrNoPIN) {

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,8 +29,8 @@ const pinVariable = "KBUILD_SIGN_PIN"
 
 const keyHelp = `KEY is a file with a private key (PEM, or PKCS #8 in DER), encrypted or not, or
 exec:PROGRAM ARGUMENT..., a program that signs digests, such as the client of a key
-service ("go doc modsig/keys" describes what it is asked and answers), or the pkcs11:
-URI (RFC 7512) of a key in a token, which the program modhash-pkcs11 meets. CERT is an
+service ("go doc modsig/keys" describes what it is asked and answers: each line at
+once, without waiting for the end of its input), or the pkcs11: URI (RFC 7512) of a key in a token, which the program modhash-pkcs11 meets. CERT is an
 X.509 certificate, PEM or DER; by default the one that is with the key. A PIN is taken
 from the URI (pin-source), or else --pin-file, or else the environment variable that
 --pin-env names, or else asked for on the terminal; it is tried once.`
@@ -43,6 +42,7 @@ type keyFlags struct {
 	keyID, attrs    bool
 	pinFile, pinEnv string
 	module          string
+	timeout         time.Duration
 }
 
 func (f *keyFlags) register(cmd *cobra.Command) {
@@ -62,6 +62,7 @@ func (f *keyFlags) registerAccess(cmd *cobra.Command) {
 	fl.StringVar(&f.pinFile, "pin-file", "", "`FILE` with the PIN of the key")
 	fl.StringVar(&f.pinEnv, "pin-env", pinVariable, "environment variable with the PIN, its `NAME`")
 	fl.StringVar(&f.module, "pkcs11-module", "", "the PKCS #11 module of the token, a shared `LIBRARY` (default: that of the URI or of PKCS11_MODULE_PATH)")
+	fl.DurationVar(&f.timeout, "key-timeout", 0, "end the program of an exec: or pkcs11: key that does not answer within `TIME`, such as 30s (default: wait)")
 }
 
 // registerCert adds the flags that need no key.
@@ -142,7 +143,7 @@ func (f *keyFlags) certificate() ([]byte, error) {
 
 // options are how a key is opened. n is how many programs of it may run at once.
 func (f *keyFlags) options(a *app, n int) *keys.Options {
-	return &keys.Options{Start: a.startProgram, Processes: n, Private: true, Token: tokenProgram(f.module), PIN: f.pin(a)}
+	return &keys.Options{Start: a.starter(f.timeout), Processes: n, Private: true, Token: tokenProgram(f.module), PIN: f.pin(a)}
 }
 
 // hint says what can be done when a key cannot be opened.
@@ -262,42 +263,6 @@ func (a *app) promptPIN(ctx context.Context, what string) ([]byte, error) {
 		_ = term.Restore(fd, state) // the echo; the program ends in any case
 		return nil, ctx.Err()
 	}
-}
-
-// startProgram starts the program of an exec: key. What it writes to standard
-// error is passed on, made safe for a terminal.
-func (a *app) startProgram(ctx context.Context, argv []string) (io.ReadWriteCloser, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 2 * time.Second
-	cmd.Stderr = &lineWriter{write: func(line string) { fmt.Fprintf(a.stderr, "%s\n", report.Safe(line)) }}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &runningProgram{out, in, cmd}, nil
-}
-
-type runningProgram struct {
-	io.Reader
-	io.WriteCloser
-	cmd *exec.Cmd
-}
-
-// Close ends the program by the end of its input; one that does not take the
-// hint is killed.
-func (p *runningProgram) Close() error {
-	_ = p.WriteCloser.Close() // it may have ended
-	kill := time.AfterFunc(5*time.Second, func() { _ = p.cmd.Process.Kill() })
-	defer kill.Stop()
-	return p.cmd.Wait()
 }
 
 // lineWriter cuts what is written into lines.

@@ -27,7 +27,8 @@
 // WORDS are a program and its arguments, separated by single blanks; in a word
 // %XX is the byte with that number. No shell is involved. The program reads
 // requests from standard input and answers each with one line on standard
-// output, until its input ends. A line is ASCII text, ends in a line feed, and
+// output, at once, until its input ends: one that reads all of it first waits for
+// what does not come. A line is ASCII text, ends in a line feed, and
 // its words are separated by single blanks. DATA, VALUE and DER are in base64
 // (RFC 4648, with padding, on the same line).
 //
