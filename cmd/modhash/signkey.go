@@ -59,7 +59,7 @@ func (f *keyFlags) register(cmd *cobra.Command) {
 // registerAccess registers the options of how a key is reached.
 func (f *keyFlags) registerAccess(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.pinFile, "pin-file", "", "`FILE` with the PIN of the key")
+	fl.StringVar(&f.pinFile, "pin-file", "", "`FILE` with the PIN of the key; a warning is given if others may read it")
 	fl.StringVar(&f.pinEnv, "pin-env", pinVariable, "environment variable with the PIN, its `NAME`")
 	fl.StringVar(&f.module, "pkcs11-module", "", "the PKCS #11 module of the token, a shared `LIBRARY` (default: that of the URI or of PKCS11_MODULE_PATH)")
 	fl.DurationVar(&f.timeout, "key-timeout", 0, "end the program of an exec: or pkcs11: key that does not answer within `TIME`, such as 30s (default: wait)")
@@ -205,12 +205,22 @@ func tokenProgram(module string) []string {
 func (f *keyFlags) pin(a *app) func(context.Context, string) ([]byte, error) {
 	return func(ctx context.Context, what string) ([]byte, error) {
 		if f.pinFile != "" {
+			a.warnExposed(f.pinFile)
 			return pinFile(ctx, f.pinFile)
 		}
 		if v, ok := os.LookupEnv(f.pinEnv); ok {
 			return []byte(v), nil
 		}
 		return a.promptPIN(ctx, what)
+	}
+}
+
+// warnExposed warns of a PIN that others may read. It is no more than that, as a PIN
+// may be good for nothing without a token, and secrets come with such modes in containers.
+func (a *app) warnExposed(path string) {
+	st, err := os.Stat(path)
+	if err == nil && st.Mode().IsRegular() && st.Mode()&0o077 != 0 && !a.quiet {
+		a.warn("others than its owner may read or write the PIN in %s (mode %04o): chmod 600 %s", path, st.Mode().Perm(), shellWord(path))
 	}
 }
 
