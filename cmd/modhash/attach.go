@@ -32,7 +32,9 @@ such as the NAME.cpio.rsasign.sig of the openSUSE build service.
 Before anything is written, each signature is checked, as a kernel does it, to be one
 over that module by the key of CERT. A module without a signature, with a wrong one,
 with another trailer (--replace takes it away) or covered by a hashset (see "modhash
-sign") is refused, and then nothing is changed.
+sign") is refused, and then nothing is changed. Modules that the same holds for are
+told of on one line. Signatures in --from for none of the modules are told of too, and
+nothing else becomes of them.
 
 ` + layoutHelp
 

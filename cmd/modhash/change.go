@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -216,7 +217,12 @@ func (a *app) concludeSigning(ctx context.Context, f *changeFlags, s *report.Sig
 	}
 	switch {
 	case err != nil:
-		return a.changeError(ctx, s.Report, err)
+		return a.changeError(ctx, s.Verb, s.Report, err)
+	}
+	if s.Report != nil {
+		a.tellUnused(s.Report.Unused)
+	}
+	switch {
 	case f.format == "json":
 		return nil
 	}
@@ -224,17 +230,17 @@ func (a *app) concludeSigning(ctx context.Context, f *changeFlags, s *report.Sig
 }
 
 // changeError tells what kept modules from being changed, or went wrong.
-func (a *app) changeError(ctx context.Context, done *sign.Report, err error) error {
+func (a *app) changeError(ctx context.Context, verb string, done *sign.Report, err error) error {
 	var oe *sign.ObstaclesError
 	if errors.As(err, &oe) {
-		for i, o := range oe.Obstacles {
-			if i < maxListed {
-				a.message("error", o.String())
-			}
+		all := obstacleLines(oe, verb == "attach")
+		for _, line := range all[:min(len(all), maxListed)] {
+			a.message("error", line)
 		}
-		if n := len(oe.Obstacles); n > maxListed {
+		if n := len(all); n > maxListed {
 			a.message("error", fmt.Sprintf("… and %d more", n-maxListed))
 		}
+		a.tellUnused(oe.Unused)
 		for _, k := range oe.Kinds() {
 			if h := k.Hint(); h != "" {
 				a.message("hint", string(k)+": "+h)
@@ -269,6 +275,48 @@ func (a *app) changeError(ctx context.Context, done *sign.Report, err error) err
 		}
 	}
 	return err
+}
+
+// obstacleLines are lines about what keeps modules from being changed. Folded, there
+// is one for many modules that the same holds for: where signatures come from elsewhere,
+// they are all wrong for one reason, as a rule.
+func obstacleLines(e *sign.ObstaclesError, fold bool) []string {
+	const shown = 3
+	var lines []string
+	if !fold {
+		for _, o := range e.Obstacles {
+			lines = append(lines, o.String())
+		}
+		return lines
+	}
+	for _, o := range e.Fold() {
+		names, detail := o.Names[0], o.Detail
+		if n := len(o.Names); n > 1 {
+			names = fmt.Sprintf("%s (%s", plural(n, "module"), strings.Join(o.Names[:min(n, shown)], ", "))
+			if n > shown {
+				names += ", …"
+			}
+			names += ")"
+		}
+		if !o.Same {
+			detail = "of the first: " + detail
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", o.Kind, names, detail))
+	}
+	return lines
+}
+
+// tellUnused tells of signatures that no module was there for.
+func (a *app) tellUnused(names []string) {
+	const shown = 3
+	if len(names) == 0 || a.quiet {
+		return
+	}
+	text := strings.Join(names[:min(len(names), shown)], ", ")
+	if len(names) > shown {
+		text += ", …"
+	}
+	a.message("note", fmt.Sprintf("%s of --from for none of these modules: %s", plural(len(names), "signature"), text))
 }
 
 // maxListed is how many things of a kind are told one by one.

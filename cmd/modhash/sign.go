@@ -89,7 +89,7 @@ func (a *app) runSign(ctx context.Context, kf *keyFlags, f *changeFlags, d *dkms
 	}
 	c, err := f.openWith(ctx, a, args, func(o *sign.Options) (*sign.Files, error) { return d.open(ctx, args, o) })
 	if err != nil {
-		return a.changeError(ctx, nil, err)
+		return a.changeError(ctx, "sign", nil, err)
 	}
 	defer c.close()
 	key, err := kf.open(ctx, a, f.workers())

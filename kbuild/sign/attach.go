@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/modhash/modhash/kbuild/rewrite"
 	"github.com/modhash/modhash/modsig"
@@ -33,11 +34,12 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 	if err := f.prepare(o); err != nil {
 		return nil, err
 	}
-	read, done, err := from.open(ctx)
+	read, stored, done, err := from.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	unused := from.unused(stored, names)
 	c := newCovering(o.Manifests)
 	ders := make([][]byte, len(f.list))
 	indexes, err := f.look(ctx, o, func(m *subject) (bool, *Obstacle, error) {
@@ -69,10 +71,14 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 	if err == nil {
 		err = f.linked(indexes, o)
 	}
+	var oe *ObstaclesError
+	if errors.As(err, &oe) {
+		oe.Unused = unused
+	}
 	if err != nil {
 		return nil, err
 	}
-	return f.rewrite(ctx, indexes, nil, o, func(_ context.Context, t *rewrite.Target) (rewrite.Change, error) {
+	report, err := f.rewrite(ctx, indexes, nil, o, func(_ context.Context, t *rewrite.Target) (rewrite.Change, error) {
 		if o.Covered != Include && hasProof(t) {
 			return rewrite.Change{}, errChanged
 		}
@@ -83,6 +89,10 @@ func Attach(ctx context.Context, f *Files, cert []byte, so modsig.SignOptions, f
 		}
 		return rewrite.Change{Trailer: trailer.Append(nil, der, trailer.PKCS7), Replace: o.Replace, Fit: true}, nil
 	})
+	if report != nil {
+		report.Unused = unused
+	}
+	return report, err
 }
 
 // attacher checks signatures.
@@ -100,7 +110,8 @@ func (a *attacher) message(data []byte, p *modsig.Payload) ([]byte, *Obstacle, e
 		return a.verify(data, p)
 	}
 	wrong := func(err error) ([]byte, *Obstacle, error) {
-		return nil, &Obstacle{Kind: wrongSignature, Detail: err.Error()}, nil
+		// Nobody signs here, but the message is made in the same way.
+		return nil, &Obstacle{Kind: wrongSignature, Detail: strings.TrimPrefix(err.Error(), "signing: ")}, nil
 	}
 	if _, err := p.Digest(a.so.Hash); err != nil { // trouble with reading, not with the value
 		return nil, nil, err

@@ -165,10 +165,13 @@ func readDigests(r io.Reader, h crypto.Hash) ([]digestEntry, error) {
 	for n := 1; in.Scan(); n++ {
 		text, name, ok := strings.Cut(in.Text(), "  ")
 		sum, err := hex.DecodeString(text)
-		local := ok && name != "" && name != "." && path.Clean("/"+name) == "/"+name && !strings.ContainsAny(name, "\x00\\")
 		switch {
-		case err != nil || !local:
+		case err != nil || !ok || name == "":
 			return nil, fmt.Errorf("line %d: want a digest in hex, two blanks and the path of a module", n)
+		case path.IsAbs(name) || name == ".." || strings.HasPrefix(path.Clean(name), "../"):
+			return nil, fmt.Errorf("line %d: the path %q leads out of the folder, where no signature is written", n, name)
+		case path.Clean("/"+name) != "/"+name || strings.ContainsAny(name, "\x00\\"):
+			return nil, fmt.Errorf("line %d: the path %q is not in its shortest form, or has backslashes", n, name)
 		case len(sum) != h.Size():
 			return nil, fmt.Errorf("line %d: a digest of %d bytes, %s has %d", n, len(sum), hashName(h), h.Size())
 		case seen[name]:

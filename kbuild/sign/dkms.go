@@ -165,7 +165,7 @@ func (f *Files) keepCopies(ctx context.Context, n int, inTree string, o *Options
 		}
 	}
 	if len(foreign) > 0 {
-		return &ObstaclesError{foreign}
+		return &ObstaclesError{Obstacles: foreign}
 	}
 	f.list = kept
 	return nil

@@ -107,22 +107,64 @@ func (s *Store) write(name string, content []byte) error {
 // reader finds signatures by their names; fs.ErrNotExist if there is none.
 type reader func(name string) ([]byte, error)
 
-// open opens the folder or the archive for reading.
-func (s *Store) open(ctx context.Context) (reader, func(), error) {
+// suffix is what the names of signatures end in.
+func (s *Store) suffix() string {
+	if s.Layout == P7S {
+		return ".ko.p7s"
+	}
+	return ".ko.sig"
+}
+
+// unused are the signatures of those stored that names does not have, but for those
+// of other Debian packages.
+func (s *Store) unused(stored, names []string) (list []string) {
+	used := map[string]bool{}
+	for _, n := range names {
+		used[n] = true
+	}
+	for _, n := range stored {
+		if strings.HasSuffix(n, s.suffix()) && !used[n] && (s.Layout != Debian || strings.HasPrefix(n, s.Package+"/")) {
+			list = append(list, n)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// filesIn are the names of all files of a folder.
+func filesIn(ctx context.Context, root *os.Root) (names []string, err error) {
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			names = append(names, name)
+		}
+		if err != nil && d != nil && d.IsDir() {
+			return fs.SkipDir // a signature that is wanted from there is an error then
+		}
+		return errors.Join(err, ctx.Err())
+	})
+	return names, err
+}
+
+// open opens the folder or the archive for reading, and lists what is stored there.
+func (s *Store) open(ctx context.Context) (read reader, stored []string, done func(), err error) {
 	st, err := os.Stat(s.Path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if st.IsDir() {
 		root, err := os.OpenRoot(s.Path)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		return func(name string) ([]byte, error) { return readIn(root, name) }, func() { root.Close() }, nil
+		if stored, err = filesIn(ctx, root); err != nil {
+			root.Close()
+			return nil, nil, nil, err
+		}
+		return func(name string) ([]byte, error) { return readIn(root, name) }, stored, func() { root.Close() }, nil
 	}
 	a, err := pkgfile.Open(ctx, s.Path, nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", s.Path, err)
+		return nil, nil, nil, fmt.Errorf("%s: %w", s.Path, err)
 	}
 	at := map[string]int{}
 	for i, m := range a.Members() {
@@ -131,11 +173,12 @@ func (s *Store) open(ctx context.Context) (reader, func(), error) {
 		}
 		if _, twice := at[m.Name]; twice {
 			a.Close()
-			return nil, nil, fmt.Errorf("%s: %s is in it twice", s.Path, m.Name)
+			return nil, nil, nil, fmt.Errorf("%s: %s is in it twice", s.Path, m.Name)
 		}
 		at[m.Name] = i
+		stored = append(stored, m.Name)
 	}
-	read := func(name string) ([]byte, error) {
+	read = func(name string) ([]byte, error) {
 		i, ok := at[name]
 		if !ok {
 			return nil, fs.ErrNotExist
@@ -146,7 +189,7 @@ func (s *Store) open(ctx context.Context) (reader, func(), error) {
 		}
 		return limited(c)
 	}
-	return read, func() { a.Close() }, nil
+	return read, stored, func() { a.Close() }, nil
 }
 
 func readIn(root *os.Root, name string) ([]byte, error) {

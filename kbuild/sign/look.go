@@ -48,6 +48,7 @@ type Options struct {
 type Report struct {
 	Results []rewrite.Result // Untried: passed over, because a hashset covers it
 	Count   map[rewrite.Outcome]int
+	Unused  []string // signatures in a store that belong to none of the files
 }
 
 // Failed returns an error for each file that could not be changed, with its name,
@@ -110,7 +111,7 @@ func (f *Files) look(ctx context.Context, o *Options, judge func(*subject) (bool
 		}
 	}
 	if len(bad) > 0 {
-		return nil, &ObstaclesError{bad}
+		return nil, &ObstaclesError{Obstacles: bad}
 	}
 	return indexes, nil
 }

@@ -58,7 +58,46 @@ func (o Obstacle) String() string { return string(o.Kind) + ": " + o.Name + ": "
 
 // ObstaclesError lists everything that keeps modules from being changed. No file
 // was changed.
-type ObstaclesError struct{ Obstacles []Obstacle }
+type ObstaclesError struct {
+	Obstacles []Obstacle
+	// Unused are the signatures in a store that belong to none of the modules.
+	Unused []string
+}
+
+// Alike are obstacles of one kind that say the same.
+type Alike struct {
+	Kind   Kind
+	Detail string   // that of the first
+	Names  []string // of the modules, in their order
+	// Same: the detail is that of all, and not only to the point where it names the
+	// module's signature.
+	Same bool
+}
+
+// Fold puts the obstacles together that are alike, in the order of the first of each.
+func (e *ObstaclesError) Fold() []Alike {
+	type key struct {
+		kind   Kind
+		detail string
+	}
+	var out []Alike
+	at := map[key]int{}
+	for _, o := range e.Obstacles {
+		k := key{o.Kind, o.Detail}
+		if o.Kind == noSignature {
+			k.detail = ""
+		}
+		i, known := at[k]
+		if !known {
+			i = len(out)
+			at[k] = i
+			out = append(out, Alike{Kind: o.Kind, Detail: o.Detail, Same: true})
+		}
+		out[i].Names = append(out[i].Names, o.Name)
+		out[i].Same = out[i].Same && o.Detail == out[i].Detail
+	}
+	return out
+}
 
 func (e *ObstaclesError) Error() string {
 	return fmt.Sprintf("%d modules cannot be changed, the first: %v", len(e.Obstacles), e.Obstacles[0])

@@ -75,7 +75,7 @@ func (f *Files) linked(indexes []int, o *Options) error {
 	}
 	if len(bad) > 0 {
 		slices.SortFunc(bad, func(a, b Obstacle) int { return strings.Compare(a.Name, b.Name) })
-		return &ObstaclesError{bad}
+		return &ObstaclesError{Obstacles: bad}
 	}
 	return nil
 }
