@@ -47,6 +47,7 @@ func ExampleCauses() {
 	// compression.xz-dict root local
 	// compression.xz-filter root local
 	// compression.zstd-frame root local
+	// debug-link derived-unverified local
 	// layout.offsets derived local
 	// layout.order root local
 	// layout.padding derived local

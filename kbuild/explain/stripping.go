@@ -3,22 +3,38 @@
 package explain
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
 	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/kbuild/internal/units"
 )
 
 var stripped = compare.Cause{ID: "strip", Class: compare.Root, Local: true, Title: "stripped on one side only",
 	Mend: "strip on both sides with the same options (INSTALL_MOD_STRIP), once, before signing", Doc: "Documentation/kbuild/kbuild.rst"}
 
-var strippingCauses = []*compare.Cause{&stripped}
+var debugLink = compare.Cause{ID: "debug-link", Class: compare.Unverified, Local: true, Title: "another file of separate debug information, by its checksum or name",
+	Mend: "what makes that file differ, or strip without a link to it", Doc: "objcopy(1), --add-gnu-debuglink"}
+
+var strippingCauses = []*compare.Cause{&stripped, &debugLink}
 
 // strippable are the sections that strip removes and that no kernel loads. What a
 // kernel needs is not among them: the symbol table stays.
 func strippable(name string) bool {
 	return strings.HasPrefix(name, ".debug_") || strings.HasPrefix(name, ".rela.debug_") || strings.HasPrefix(name, ".rel.debug_") || name == ".gnu_debuglink"
+}
+
+// plainDebug: the header of a strippable section says what those of compilers and
+// objcopy do, so that nothing is loaded.
+func plainDebug(s *elfview.Section) bool {
+	if units.IsRel(s.Type) {
+		return s.Flags&^0x40 == 0 && s.Addr == 0 // SHF_INFO_LINK
+	}
+	const mergeStringsCompressed = 0x830
+	return s.Type == 1 && s.Flags&^mergeStringsCompressed == 0 && s.Addr == 0 && s.Link == 0 && s.Info == 0 && s.Entsize <= 1 &&
+		(s.Name != ".gnu_debuglink" || s.Flags == 0 && s.Entsize == 0 && s.Addralign == 4)
 }
 
 // stripping explains sections of debug information that one side lacks, with
@@ -28,7 +44,15 @@ func stripping(p *pair) {
 		return
 	}
 	inA, inB := names(p.A.ELF), names(p.B.ELF)
-	oneSided := func(name string) bool { return strippable(name) && inA[name] != inB[name] }
+	loaded := map[string]bool{} // of such a name, but not what it says
+	for _, f := range []*units.File{p.A.ELF, p.B.ELF} {
+		for i := range f.Sections {
+			if s := &f.Sections[i]; strippable(s.Name) && !plainDebug(s) {
+				loaded[s.Name] = true
+			}
+		}
+	}
+	oneSided := func(name string) bool { return strippable(name) && inA[name] != inB[name] && !loaded[name] }
 	has := func(b bool) string {
 		if b {
 			return "has debug information"
@@ -44,6 +68,10 @@ func stripping(p *pair) {
 		}
 	}
 	p.each(p.Unit, func(x *place) {
+		if x.block.Kind == units.Section && x.block.Name == ".gnu_debuglink" && isDebugLink(p.BytesA(x.block.A)) && isDebugLink(p.BytesB(x.block.B)) {
+			p.claim(x, &debugLink, "", "", "")
+			return
+		}
 		if x.both() || x.Relation != compare.Changed {
 			return
 		}
@@ -67,6 +95,13 @@ func stripping(p *pair) {
 			p.claim(x, &stripped, "", has(p.hasDebug(0)), has(p.hasDebug(1)))
 		}
 	})
+}
+
+// isDebugLink: the name of a file, zeros up to a multiple of four, and a checksum.
+func isDebugLink(b []byte) bool {
+	name, _, ok := bytes.Cut(b, []byte{0})
+	at := len(name)/4*4 + 4
+	return ok && len(name) > 0 && len(b) == at+4 && cleanText(name) && !bytes.ContainsRune(name, '/') && len(bytes.Trim(b[len(name):at], "\x00")) == 0
 }
 
 // hasDebug: the side has a section of debug information.
