@@ -75,9 +75,12 @@ func (i *Item) ID() string {
 }
 
 // MaxItems is how many items of one cause at one layer an Account lists, those
-// with most bytes first; all others are one more. With all detail there is no
-// such limit.
-const MaxItems = 2
+// with most bytes first; all others are one more. With all detail it is MaxDetail,
+// more than anybody reads.
+const (
+	MaxItems  = 2
+	MaxDetail = 10_000
+)
 
 // Explained reports whether nothing of the pair is unexplained or a change.
 func (a *Account) Explained() bool {
@@ -200,10 +203,11 @@ func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 			cmp.Compare(x.weight(), y.weight())*-1, cmp.Compare(x.Subject, y.Subject), byValues(x.Owner.A, x.Owner.B, y.Owner.A, y.Owner.B),
 			cmp.Compare(x.First.A.Off+x.First.B.Off, y.First.A.Off+y.First.B.Off))
 	})
-	items := c.items
-	if !all {
-		items = together(items)
+	limit := MaxItems
+	if all {
+		limit = MaxDetail
 	}
+	items := together(c.items, limit)
 	for i := range items {
 		it := &items[i]
 		it.Subject, it.Owner.A, it.Owner.B = c.clone(it.Subject), c.clone(it.Owner.A), c.clone(it.Owner.B)
@@ -235,7 +239,7 @@ func first(x, y Range) Range {
 }
 
 // together joins the items of a cause above the limit; they follow each other.
-func together(items []Item) []Item {
+func together(items []Item, limit int) []Item {
 	out := items[:0]
 	run := 0
 	for _, it := range items {
@@ -245,10 +249,10 @@ func together(items []Item) []Item {
 			run = 0
 		}
 		switch {
-		case run == MaxItems:
+		case run == limit:
 			it.More = 1
 			it.Subject, it.Owner.A, it.Owner.B, it.Notes = "", "", "", nil
-		case run > MaxItems:
+		case run > limit:
 			last := &out[len(out)-1]
 			last.More++
 			last.Regions += it.Regions

@@ -29,7 +29,7 @@ type Options struct {
 	// from several goroutines. It gives regions their owners and must leave all
 	// else as it is: the ledgers are checked afterwards. Nil: no ledgers are made.
 	Explain func(*Pair)
-	// Detail: list all items of a module's account, however many.
+	// Detail: list the items of a module's account up to [MaxDetail] of a cause.
 	Detail bool
 	// Blocks: fill in Account.Blocks, about 100 bytes for each section of each
 	// module that differs.
