@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -50,6 +51,34 @@ func TestSymbols(t *testing.T) {
 		var se *SymbolsError
 		if err := (&Symbols{}).Read(strings.NewReader(text)); !errors.As(err, &se) || se.Line != line {
 			t.Errorf("%.40q: %v, want an error in line %d", text, err, line)
+		}
+	}
+}
+
+// repeated is a line without end.
+type repeated struct {
+	line string
+	at   int
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	n := copy(p, r.line[r.at:])
+	r.at = (r.at + n) % len(r.line)
+	return n, nil
+}
+
+// TestSymbolsTooLarge: that a file is too large is not said of the line in which the
+// limit happens to be.
+func TestSymbolsTooLarge(t *testing.T) {
+	for _, size := range []int{50_000, 50_001} { // long lines, which are read sooner
+		line := "0x1\t" + strings.Repeat("a", size) + "\tvmlinux\tEXPORT_SYMBOL\n"
+		err := (&Symbols{}).Read(&repeated{line: line})
+		if err == nil || err.Error() != "no Module.symvers: more than 64 MiB" {
+			t.Errorf("lines of %d bytes: %v", len(line), err)
+		}
+		fits := MaxSymbols / len(line) * len(line)
+		if err := (&Symbols{}).Read(io.LimitReader(&repeated{line: line}, int64(fits))); err != nil {
+			t.Errorf("%d bytes: %v", fits, err)
 		}
 	}
 }

@@ -57,23 +57,27 @@ func (s *Symbols) Read(r io.Reader) error {
 	if s.byName == nil {
 		s.byName = map[string]symbol{}
 	}
-	in := bufio.NewScanner(io.LimitReader(r, MaxSymbols+1))
+	limited := &io.LimitedReader{R: r, N: MaxSymbols + 1}
+	in := bufio.NewScanner(limited)
 	in.Buffer(nil, 64<<10)
-	line, size := 0, 0
+	tooLarge := &SymbolsError{0, fmt.Sprintf("more than %d MiB", MaxSymbols>>20)}
+	line := 0
 	for in.Scan() {
+		if limited.N == 0 { // the last line may be cut off
+			return tooLarge
+		}
 		line++
-		size += len(in.Bytes()) + 1
 		if err := s.add(bytes.TrimSuffix(in.Bytes(), []byte("\r"))); err != nil {
 			return &SymbolsError{line, err.Error()}
 		}
 	}
 	switch err := in.Err(); {
+	case limited.N == 0:
+		return tooLarge
 	case errors.Is(err, bufio.ErrTooLong):
 		return &SymbolsError{line + 1, "longer than any line of a Module.symvers"}
 	case err != nil:
 		return err
-	case size > MaxSymbols:
-		return &SymbolsError{0, fmt.Sprintf("more than %d bytes", MaxSymbols)}
 	case line == 0:
 		return &SymbolsError{0, "it is empty"}
 	}
