@@ -42,7 +42,7 @@ func readKeysOf(ctx context.Context, k *verify.Keys, path string, opt image.Opti
 	case isKeyListing(head) && k.Listing != nil:
 		return usageError("--keys %s: a second copy of /proc/keys", path)
 	case isKeyListing(head):
-		return readFile(path, func(r io.Reader) (err error) {
+		return readInput(ctx, path, func(r io.Reader) (err error) {
 			k.Listing, err = modsig.ReadListing(r)
 			return err
 		})
@@ -65,22 +65,18 @@ func readKeysOf(ctx context.Context, k *verify.Keys, path string, opt image.Opti
 // builtInKeys takes the certificates that a kernel image trusts. What else looks like
 // one in it may be revoked, so nothing is valid by that.
 func builtInKeys(ctx context.Context, k *verify.Keys, path string, opt image.Options, checked *verify.Kernel) error {
-	in, err := os.Open(path)
+	in, size, err := openRegular(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("image %s: %w", path, outfile.Bare(err))
 	}
 	defer in.Close() // read only; everything is read by Open
-	st, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	img, err := image.Open(ctx, in, st.Size(), &opt)
+	img, err := image.Open(ctx, in, size, &opt)
 	if err != nil {
 		return fmt.Errorf("image %s: %w", path, err)
 	}
 	defer img.Close() // what it was decoded into
 	if checked != nil {
-		digest, err := imageDigest(in, st.Size())
+		digest, err := imageDigest(in, size)
 		if err != nil {
 			return fmt.Errorf("image %s: %w", path, err)
 		}

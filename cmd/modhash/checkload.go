@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/modhash/modhash/kbuild/image"
-	"github.com/modhash/modhash/kbuild/kconfig"
 	"github.com/modhash/modhash/kbuild/load"
 	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/kbuild/report"
@@ -194,19 +193,12 @@ func (a *app) runCheckLoad(ctx context.Context, f *checkLoadFlags, args []string
 }
 
 func checkLoadFile(c *load.Checker, path string, req load.Request) (*load.Result, error) {
-	m, err := os.Open(path)
+	m, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close() // read only
-	st, err := m.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	}
-	return c.Check(m, st.Size(), req)
+	return c.Check(m, size, req)
 }
 
 // moduleFiles are the files that the arguments name. Of a folder these are the
@@ -266,11 +258,12 @@ func (f *checkLoadFlags) openLoadKernel(ctx context.Context, path string) (*load
 // readSources reads the files that tell what an image does not.
 func (f *checkLoadFlags) readSources(ctx context.Context, s *load.Sources) error {
 	if f.config != "" {
-		err := readFile(f.config, func(r io.Reader) (err error) {
-			s.Config, err = kconfig.Read(r)
-			return err
-		})
+		in, err := openUntilDone(ctx, f.config)
 		if err != nil {
+			return err
+		}
+		defer in.Close() // read only
+		if s.Config, err = readConfig(f.config, untilDone{ctx, in}); err != nil {
 			return err
 		}
 	}
@@ -278,7 +271,7 @@ func (f *checkLoadFlags) readSources(ctx context.Context, s *load.Sources) error
 		if s.Symbols == nil {
 			s.Symbols = &load.Symbols{}
 		}
-		if err := readFile(path, s.Symbols.Read); err != nil {
+		if err := readInput(ctx, path, s.Symbols.Read); err != nil {
 			return withHint(err, "--symvers takes the Module.symvers of the kernel's build, which packages of headers hold")
 		}
 	}
@@ -286,6 +279,19 @@ func (f *checkLoadFlags) readSources(ctx context.Context, s *load.Sources) error
 		if err := f.readKeyring(ctx, s, path); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// readInput is readFile for what may be a pipe, which waits no longer than ctx lasts.
+func readInput(ctx context.Context, path string, read func(io.Reader) error) error {
+	f, err := openUntilDone(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() // read only
+	if err := read(untilDone{ctx, f}); err != nil {
+		return fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
 	}
 	return nil
 }
@@ -312,7 +318,7 @@ func (f *checkLoadFlags) readKeyring(ctx context.Context, s *load.Sources, path 
 		if s.Listing != nil {
 			return usageError("--keyring %s: a second copy of /proc/keys", path)
 		}
-		return readFile(path, func(r io.Reader) (err error) {
+		return readInput(ctx, path, func(r io.Reader) (err error) {
 			s.Listing, err = modsig.ReadListing(r)
 			return err
 		})

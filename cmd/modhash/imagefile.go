@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/modhash/modhash/kbuild/image"
+	"github.com/modhash/modhash/kbuild/outfile"
 )
 
 // imageFlags are the options of verbs that read one kernel image.
@@ -37,26 +38,19 @@ func (f *imageFlags) check() error {
 func (f *imageFlags) with(ctx context.Context, path string, use func(*image.Image) error) error {
 	opt := image.Options{Limit: f.maxImage * mib, TmpDir: f.tmpdir}
 	if f.systemMap != "" {
-		m, err := os.Open(f.systemMap)
+		m, err := openUntilDone(ctx, f.systemMap)
 		if err != nil {
 			return err
 		}
 		defer m.Close() // read only
-		opt.SystemMap = m
+		opt.SystemMap = untilDone{ctx, m}
 	}
-	in, err := os.Open(path)
+	in, size, err := openRegular(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("image %s: %w", path, outfile.Bare(err))
 	}
 	defer in.Close() // read only
-	st, err := in.Stat()
-	switch {
-	case err != nil:
-		return err
-	case !st.Mode().IsRegular():
-		return fmt.Errorf("image %s: not a regular file", path)
-	}
-	img, err := image.Open(ctx, in, st.Size(), &opt)
+	img, err := image.Open(ctx, in, size, &opt)
 	if errors.Is(err, image.ErrTooLarge) {
 		err = withHint(err, "--max-image raises the limit, if the file is to be trusted")
 	}
@@ -65,4 +59,24 @@ func (f *imageFlags) with(ctx context.Context, path string, use func(*image.Imag
 	}
 	defer img.Close() // what it was decoded into
 	return use(img)
+}
+
+// openRegular opens a file that is read at any place, and returns its size. It looks
+// first, since to open a named pipe waits for a writer.
+func openRegular(path string) (*os.File, int64, error) {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !st.Mode().IsRegular():
+		return nil, 0, errors.New("not a regular file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if st, err = f.Stat(); err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, st.Size(), nil
 }

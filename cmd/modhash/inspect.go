@@ -108,12 +108,12 @@ func (a *app) runInspect(ctx context.Context, f *inspectFlags, args []string) er
 func (a *app) inspectOne(ctx context.Context, f *inspectFlags, o *kbuild.Options, path string) error {
 	opt := &inspect.Options{Build: *o, Image: image.Options{Limit: f.maxImage * mib, TmpDir: o.TempDir}}
 	if f.systemMap != "" {
-		m, err := os.Open(f.systemMap)
+		m, err := openUntilDone(ctx, f.systemMap)
 		if err != nil {
 			return err
 		}
 		defer m.Close() // read only
-		opt.Image.SystemMap = m
+		opt.Image.SystemMap = untilDone{ctx, m}
 	}
 	file, err := inspect.Open(ctx, path, opt)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/image"
@@ -24,12 +23,12 @@ func (a *app) openKernel(ctx context.Context, f *verifyFlags, b *kbuild.Build, o
 	}
 	opt := image.Options{Limit: f.maxImage * mib, TmpDir: o.TempDir}
 	if f.systemMap != "" {
-		m, err := os.Open(f.systemMap)
+		m, err := openUntilDone(ctx, f.systemMap)
 		if err != nil {
 			return nil, err
 		}
 		defer m.Close() // read only
-		opt.SystemMap = m
+		opt.SystemMap = untilDone{ctx, m}
 	}
 	c, err := img.Open()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/lint"
+	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/kbuild/report"
 )
 
@@ -223,19 +224,12 @@ func (t *lintThings) scanImage(ctx context.Context, s *lint.Scanner, f *lintFlag
 }
 
 func scanFile(ctx context.Context, s *lint.Scanner, path string, f *lintFlags, o *kbuild.Options, all *lint.Report) error {
-	file, err := os.Open(path)
+	file, size, err := openRegular(path)
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "read", Path: path, Err: outfile.Bare(err)}
 	}
 	defer file.Close() // read only
-	st, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if !st.Mode().IsRegular() {
-		return &fs.PathError{Op: "read", Path: path, Err: errors.New("it is not a file")}
-	}
-	r, err := s.Image(ctx, path, file, st.Size(), f.imageOptions(o))
+	r, err := s.Image(ctx, path, file, size, f.imageOptions(o))
 	if err != nil {
 		return err
 	}

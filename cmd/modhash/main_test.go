@@ -240,6 +240,11 @@ func TestInterrupted(t *testing.T) {
 		"generate with a pipe":  {"generate", "--order", pipe, filepath.Join(dir, "a")},
 		"keys in a pipe":        {"verify", "--keys", pipe, filepath.Join(dir, "a")},
 		"unsigned by a pipe":    {"verify", "--keys", filepath.Join(dir, "keys/a.crt"), "--allow-unsigned", pipe, filepath.Join(dir, "a")},
+		"config in a pipe":      {"check-load", "--config", pipe, filepath.Join(dir, "tree/vmlinux"), filepath.Join(dir, "a")},
+		"symvers in a pipe":     {"check-load", "--symvers", pipe, filepath.Join(dir, "tree/vmlinux"), filepath.Join(dir, "a")},
+		"keyring in a pipe":     {"check-load", "--keyring", pipe, filepath.Join(dir, "tree/vmlinux"), filepath.Join(dir, "a")},
+		"map in a pipe":         {"check-load", "--system-map", pipe, filepath.Join(dir, "tree/vmlinux"), filepath.Join(dir, "a")},
+		"lint of a pipe":        {"lint", pipe},
 		"diff standard input":   {"diff", "-", filepath.Join(dir, "a")},
 		"diff":                  {"diff", filepath.Join(dir, "a"), filepath.Join(dir, "b")},
 	} {
