@@ -36,6 +36,10 @@ and vermagic, an embedded .config. The rest is given: the .config with --config,
 further certificates that the running system trusts (MOK, secondary keyring) or a
 copy of its /proc/keys with --keyring, and Module.symvers with --symvers. A copy of
 /proc/keys can only say that a key is there, so a signature by it is not checked.
+Keys that are revoked by what no file here tells, the firmware's dbx and digests in
+the kernel's list, are given with --revoked, or "none" if there are none: a kernel
+that may have such a list answers unknown to valid signatures without it. Keys
+that nothing trusts are taken not to be revoked.
 What is not known is answered unknown; the steps say what would tell.
 
 A module that the kernel's hashset admits is of the kernel's own build, so its
@@ -60,6 +64,7 @@ const checkLoadExit = `0 every module is authenticated and loads in every mode a
 
 type checkLoadFlags struct {
 	modes, keyrings, symvers []string
+	revoked                  []string
 	config, kernel           string
 	format, call             string
 	flags                    []string
@@ -94,6 +99,7 @@ func (a *app) checkLoad() *cobra.Command {
 	fl.StringSliceVar(&f.modes, "mode", []string{"permissive", "enforcing", "lockdown"}, "answer for these `MODES`")
 	fl.StringVar(&f.config, "config", "", "the kernel's .config `FILE`")
 	fl.StringSliceVar(&f.keyrings, "keyring", nil, "`FILES` or folders of certificates that the system trusts besides the built-in ones, or a copy of /proc/keys")
+	fl.StringSliceVar(&f.revoked, "revoked", nil, "all certificates that the system revokes besides those that symbols of the image lead to: `FILES` or folders, or none")
 	fl.StringSliceVar(&f.symvers, "symvers", nil, "Module.symvers `FILES` of the kernel, and of other modules")
 	fl.StringVar(&f.kernel, "kernel", "", "`RULES` of the kernel: mainline or hashes (default: hashes if it has a hashset)")
 	fl.StringVar(&f.call, "call", "", "hand modules over with `CALL` as they are: finit_module or init_module (default: as modprobe does)")
@@ -275,6 +281,9 @@ func (f *checkLoadFlags) readSources(ctx context.Context, s *load.Sources) error
 			return withHint(err, "--symvers takes the Module.symvers of the kernel's build, which packages of headers hold")
 		}
 	}
+	if err := f.readRevoked(ctx, s); err != nil {
+		return err
+	}
 	for _, path := range f.keyrings {
 		if err := f.readKeyring(ctx, s, path); err != nil {
 			return err
@@ -304,6 +313,26 @@ func readFile(path string, read func(io.Reader) error) error {
 	defer f.Close() // read only
 	if err := read(f); err != nil {
 		return fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
+	}
+	return nil
+}
+
+// readRevoked reads the certificates of revoked keys.
+func (f *checkLoadFlags) readRevoked(ctx context.Context, s *load.Sources) error {
+	const none = "none"
+	if slices.Contains(f.revoked, none) {
+		if len(f.revoked) > 1 {
+			return usageError("--revoked none goes with no file")
+		}
+		s.AllRevoked = true
+		return nil
+	}
+	certs, err := readCertificates(ctx, f.revoked)
+	if err != nil {
+		return withHint(err, "--revoked takes X.509 certificates, PEM or DER, or the word none (./none is a file)")
+	}
+	for i := range certs {
+		s.Revoked = append(s.Revoked, certs[i].Raw)
 	}
 	return nil
 }

@@ -25,7 +25,18 @@ func loadKernel(t *testing.T, certificates ...string) string {
 		}
 		return b
 	}
-	k := vmlinux.Kernel{Release: "7.2.13", Hashes: read("hashes/roots/main.bin"), NoModule: true, Config: `CONFIG_MODULES=y
+	k := vmlinux.Kernel{Release: "7.2.13", Hashes: read("hashes/roots/main.bin"), NoModule: true, Config: loadConfig}
+	for _, name := range certificates {
+		k.Certs = append(k.Certs, read(name))
+	}
+	path := filepath.Join(t.TempDir(), "vmlinux")
+	if err := os.WriteFile(path, k.ELF(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const loadConfig = `CONFIG_MODULES=y
 CONFIG_MODULE_SIG=y
 CONFIG_MODULE_HASHES=y
 CONFIG_SECURITY_LOCKDOWN_LSM=y
@@ -36,16 +47,7 @@ CONFIG_MODULE_COMPRESS_XZ=y
 CONFIG_CRYPTO_RSA=y
 CONFIG_CRYPTO_SHA256=y
 CONFIG_CRYPTO_SHA512=y
-`}
-	for _, name := range certificates {
-		k.Certs = append(k.Certs, read(name))
-	}
-	path := filepath.Join(t.TempDir(), "vmlinux")
-	if err := os.WriteFile(path, k.ELF(), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
+`
 
 // TestCheckLoad asks the program about modules that a kernel did load, or not.
 func TestCheckLoad(t *testing.T) {
@@ -79,6 +81,28 @@ func TestCheckLoad(t *testing.T) {
 	if !strings.Contains(stdout.String(), "permissive  loads, taint E\n") {
 		t.Error(&stdout)
 	}
+
+	// A kernel that may take revoked keys from the firmware.
+	const revoked = "../../testdata/vectors/hashes/revoked.der"
+	cfg := filepath.Join(t.TempDir(), "config")
+	text := loadConfig + "CONFIG_SYSTEM_BLACKLIST_KEYRING=y\nCONFIG_SYSTEM_REVOCATION_LIST=y\nCONFIG_SYSTEM_REVOCATION_KEYS=\"\"\n"
+	if err := os.WriteFile(cfg, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	both := []string{"--config", cfg, "--keyring", rsa + "," + revoked, image, cases + "k11-revoked-key"}
+	do(0, both...) // its list is empty, and there is no other
+	if err := os.WriteFile(cfg, []byte(text+"CONFIG_LOAD_UEFI_KEYS=y\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	do(2, both...)
+	if !strings.Contains(stdout.String(), "in the firmware's dbx for one, is not known") {
+		t.Error(&stdout)
+	}
+	do(0, append([]string{"--revoked", "none"}, both...)...)
+	do(1, append([]string{"--revoked", revoked}, both...)...)
+	do(2, append([]string{"--revoked", "none," + revoked}, both...)...)
+	do(2, append([]string{"--revoked", cfg}, both...)...)
+	do(0, append([]string{"--config", cfg}, proven...)...) // no key is asked
 
 	listing := filepath.Join(t.TempDir(), "keys")
 	const line = "0f8f2ca1 I------     1 perm 1f030000     0     0 asymmetri Key: 01020304: X509.rsa 01020304 []\n"

@@ -48,6 +48,10 @@ type Kernel struct {
 	// it is not known which one. None: not known.
 	Keyrings []*modsig.Keyring
 	Listing  *modsig.Listing // of the running system; nil: none is given
+	// Revokes is whether the system may refuse keys of Keyrings by what neither
+	// the image nor anything given tells: the firmware's dbx, or a list that was not
+	// found. If it is not No, no signature is surely valid.
+	Revokes Fact
 
 	Arch     string // in the words of the manifest: "x86_64"; "" if not known
 	Bits     int    // 32 or 64
@@ -69,8 +73,13 @@ type Sources struct {
 	// the secondary keyring and, where a distribution's kernel asks that too, of the
 	// platform keyring. No others are taken to be there.
 	Trusted [][]byte
-	Listing *modsig.Listing
-	Symbols *Symbols
+	// Revoked are DER certificates of keys that the system refuses, whoever trusts
+	// them: of its dbx, and of the kernel's list if the image does not tell. They are
+	// all that there are if AllRevoked is set, or if there is one.
+	Revoked    [][]byte
+	AllRevoked bool
+	Listing    *modsig.Listing
+	Symbols    *Symbols
 }
 
 // NewKernel finds out what the image, and what is given besides, tell. The error is
@@ -115,7 +124,8 @@ func NewKernel(s Sources) (*Kernel, error) {
 	if k.Versions == Maybe && s.Symbols != nil {
 		k.Versions = factOf(s.Symbols.checksums)
 	}
-	k.keyrings(img, cfg, s.Trusted)
+	k.Revokes = revokes(&s, cfg)
+	k.keyrings(img, cfg, &s)
 	return k, nil
 }
 
@@ -174,21 +184,60 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 	}
 }
 
+// revokes is whether something may be revoked that is not known. The certificates of
+// the kernel's own list are in the image, if it has one; without symbols what they are
+// for is not known, of which [Kernel.keyrings] makes several keyrings. Firmware has
+// its list where a kernel with the option takes it from.
+//
+// Source: certs/blacklist.c, crypto/asymmetric_keys/pkcs7_trust.c and
+// security/integrity/platform_certs/load_*.c.
+func revokes(s *Sources, cfg *kconfig.File) Fact {
+	if s.AllRevoked || len(s.Revoked) > 0 {
+		return No
+	}
+	if cfg == nil {
+		return Maybe
+	}
+	text := func(name string) string {
+		v, _ := cfg.Get(name)
+		return strings.Trim(string(v), `"`)
+	}
+	is := func(name string) bool { return text(name) == string(kconfig.Yes) }
+	img := s.Image
+	inImage := img.Revoked != nil || hasStrays(img)
+	switch {
+	case !is("SYSTEM_BLACKLIST_KEYRING") && !is("SYSTEM_REVOCATION_LIST"):
+		return No
+	case is("LOAD_UEFI_KEYS"), is("LOAD_PPC_KEYS"):
+		return Maybe
+	case is("SYSTEM_REVOCATION_LIST") && text("SYSTEM_REVOCATION_KEYS") != "" && !inImage:
+		return Maybe
+	case text("SYSTEM_BLACKLIST_HASH_LIST") != "" && s.Listing == nil:
+		return Maybe // of digests of certificates; a listing has them
+	}
+	return No
+}
+
+func hasStrays(img *image.Image) bool {
+	l := img.Trusted
+	return l != nil && slices.ContainsFunc(l.Certificates, func(c certlist.Certificate) bool { return !l.Listed(&c) })
+}
+
 // keyrings makes the keyrings of the built-in certificates and of those given. An
 // algorithm that is a module may be loaded already when it is needed, or not; of
 // one that no configuration speaks of nothing is known at all. So there are two: with
 // all that may be there, and with nothing but what is certain. Of a certificate in
 // the image that is not in its list it is not known either whether the kernel trusts
 // it, refuses it or has it for something else.
-func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, more [][]byte) {
+func (k *Kernel) keyrings(img *image.Image, cfg *kconfig.File, from *Sources) {
 	kinds := KernelKinds(k.Release, cfg)
 	stray := []strays{ignored}
-	if l := img.Trusted; l != nil && slices.ContainsFunc(l.Certificates, func(c certlist.Certificate) bool { return !l.Listed(&c) }) {
+	if hasStrays(img) {
 		stray = []strays{ignored, trusted, revoked}
 	}
 	for _, s := range stray {
 		for _, kind := range kinds {
-			k.Keyrings = append(k.Keyrings, k.keyring(*kind, img, more, s))
+			k.Keyrings = append(k.Keyrings, k.keyring(*kind, from, s))
 		}
 	}
 }
@@ -225,8 +274,12 @@ const (
 	revoked
 )
 
-func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte, stray strays) *modsig.Keyring {
+func (k *Kernel) keyring(kind modsig.Kernel, from *Sources, stray strays) *modsig.Keyring {
 	r := modsig.NewKeyring(kind)
+	img := from.Image
+	for _, der := range from.Revoked {
+		r.Revoke(der) // one that is refused is not in the ring
+	}
 	if k.Listing != nil {
 		for _, d := range k.Listing.Denied() {
 			r.Deny(d)
@@ -234,7 +287,7 @@ func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte, st
 	}
 	if img.Revoked != nil {
 		for i := range img.Revoked.Certificates {
-			r.Revoke(img.Revoked.Certificates[i].Raw) // one that is refused is not in the ring
+			r.Revoke(img.Revoked.Certificates[i].Raw) // as before
 		}
 	}
 	if l := img.Trusted; l != nil {
@@ -248,7 +301,7 @@ func (k *Kernel) keyring(kind modsig.Kernel, img *image.Image, more [][]byte, st
 			}
 		}
 	}
-	for _, der := range more {
+	for _, der := range from.Trusted {
 		r.Add(der) // as before
 	}
 	return r

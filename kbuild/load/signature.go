@@ -40,6 +40,12 @@ func (a *authenticator) checkSignature() ([]Errno, error) {
 	if len(texts) > 1 {
 		text += "; or, depending on which algorithms are built in, " + texts[1]
 	}
+	if a.k.Revokes != No && slices.Contains(errnos, success) {
+		text += "; unless the key is revoked: which are, in the firmware's dbx for one, is not known"
+		if !slices.Contains(errnos, modsig.EKEYREJECTED) {
+			errnos = append(errnos, modsig.EKEYREJECTED)
+		}
+	}
 	a.step("signature", errnos, "%s", text)
 	return errnos, nil
 }

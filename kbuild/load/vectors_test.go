@@ -48,7 +48,7 @@ func small(t testing.TB, kind, root string) *Kernel {
 	k := &Kernel{
 		Rules: Hashes, Modules: Yes, Enforced: No, Lockdown: Yes, ForceLoad: Yes, Versions: No, Livepatch: No, AnySpace: No,
 		Decompress: Yes, Decompressor: kmod.XZ,
-		Arch: "x86_64", Bits: 64, Struct: 1024, Release: "7.2.13", Vermagic: "7.2.13 preempt mod_unload ",
+		Arch: "x86_64", Bits: 64, Struct: 1024, Revokes: No, Release: "7.2.13", Vermagic: "7.2.13 preempt mod_unload ",
 		Signatures: factOf(strings.HasPrefix(kind, "sig") || kind == "plain"), Hashes: factOf(strings.HasSuffix(kind, "hashes")),
 	}
 	switch kind {
@@ -198,7 +198,7 @@ func debian(t testing.TB, minor int) *Kernel {
 			t.Fatal(err)
 		}
 	}
-	return &Kernel{Rules: Mainline, Signatures: Yes, Hashes: No, Lockdown: Yes, Enforced: No, Versions: Yes, ForceLoad: No,
+	return &Kernel{Rules: Mainline, Signatures: Yes, Hashes: No, Lockdown: Yes, Enforced: No, Versions: Yes, ForceLoad: No, Revokes: No,
 		Arch: "x86_64", Bits: 64, Keyrings: []*modsig.Keyring{ring}}
 }
 
