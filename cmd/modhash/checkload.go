@@ -42,6 +42,10 @@ that may have such a list answers unknown to valid signatures without it. Keys
 that nothing trusts are taken not to be revoked.
 What is not known is answered unknown; the steps say what would tell.
 
+What a kernel with module hashes logs is told in the words of modhash's own patch or
+of version 5 of the series, by which of the two the image has, or else of the
+latter. Version 5 logs a line more, not told here, of a field that must be zero.
+
 A module that the kernel's hashset admits is of the kernel's own build, so its
 symbols need no Module.symvers. The modules that a module depends on are taken
 to be loaded. A second module of one name is a duplicate of the first. What init

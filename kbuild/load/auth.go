@@ -229,15 +229,23 @@ func (a *authenticator) check() (proof, signature []Errno, err error) {
 
 // log is what the kernel logs about a block that it does not take.
 func (a *authenticator) log(errnos []Errno) {
-	mainline := a.k.Rules != Hashes
+	if len(errnos) != 1 {
+		return
+	}
+	unknownType := errnos[0] == modsig.ENOPKG
+	notZero := errnos[0] == modsig.EBADMSG && a.signature < a.blockAt
+	mainline, patch := a.k.Rules != Hashes, a.k.Rules == Hashes && a.k.Words == PatchWords
 	switch {
-	case len(errnos) > 1:
-	case errnos[0] == modsig.ENOPKG && mainline:
+	case unknownType && mainline:
 		a.out.log = []string{"module: not signed with expected PKCS#7 message"}
-	case errnos[0] == modsig.ENOPKG:
-		a.out.log = []string{"module: not signed with expected signature"}
-	case errnos[0] == modsig.EBADMSG && a.signature < a.blockAt && mainline:
+	case unknownType && patch:
+		a.out.log = []string{fmt.Sprintf("module: trailer of type %d: this kernel has no check for it", a.block.Type)}
+	case unknownType:
+		a.out.log = []string{"module: " + seriesFormat}
+	case notZero && mainline:
 		a.out.log = []string{"module: PKCS#7 signature info has unexpected non-zero params"}
+	case notZero && patch:
+		a.out.log = []string{fmt.Sprintf("module: trailer of type %d: a field that must be zero is not", a.block.Type)}
 	}
 }
 

@@ -25,10 +25,20 @@ const (
 	Hashes   Rules = "hashes"
 )
 
+// Words says by whose text a kernel with module hashes logs.
+type Words string
+
+// The texts that exist.
+const (
+	SeriesWords Words = "series-v5" // version 5 of the series; its text for a field that must be zero is not known
+	PatchWords  Words = "patch"     // module-hashes-6.12.patch of kbuild/linux
+)
+
 // Kernel is what is known about a kernel. The zero value of a field is that it is
 // not known.
 type Kernel struct {
 	Rules Rules // "" is Mainline
+	Words Words // found in the image; "": not found, and answered by SeriesWords
 
 	Modules    Fact // CONFIG_MODULES
 	Signatures Fact // CONFIG_MODULE_SIG

@@ -90,7 +90,11 @@ func (d *decision) policyLog(m Mode) string {
 	o := d.auth.outcomes[0]
 	switch {
 	case o.soft() && d.k.enforces(m):
-		return "Loading of " + reason(o.errno) + " is rejected"
+		prefix := ""
+		if d.k.Rules == Hashes && d.k.Words == PatchWords {
+			prefix = "module: "
+		}
+		return prefix + "Loading of " + reason(o.errno) + " is rejected"
 	case o.soft():
 		return "Lockdown: modprobe: unsigned module loading is restricted; see man kernel_lockdown.7"
 	}

@@ -17,6 +17,12 @@ import (
 // kernel without it may have been built without messages.
 const rejected = "Loading of %s is rejected"
 
+// Formats of messages that only one of the kernels with module hashes has.
+const (
+	patchFormat  = "trailer of type %u: this kernel has no check for it"
+	seriesFormat = "not signed with expected signature"
+)
+
 // maxVermagic is above any vermagic in bytes.
 const maxVermagic = 512
 
@@ -27,6 +33,14 @@ func (k *Kernel) scan(img *image.Image) error {
 	text := false
 	err := windows(img.Kernel(), maxVermagic, func(b []byte, last bool) {
 		text = text || bytes.Contains(b, []byte(rejected))
+		if k.Rules == Hashes {
+			switch {
+			case bytes.Contains(b, []byte(patchFormat)):
+				k.Words = PatchWords
+			case bytes.Contains(b, []byte(seriesFormat)):
+				k.Words = SeriesWords
+			}
+		}
 		if k.Release == "" {
 			return
 		}

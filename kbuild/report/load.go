@@ -97,6 +97,9 @@ func (p *page) loadKernel(l *Loading) {
 	p.field("signatures", "%s%s", authWords(k.Signatures), keysWords(k))
 	p.field("hashes", "%s%s", authWords(k.Hashes), optional(", ", hashesWords(k.Hashset)))
 	p.field("vermagic", "%s", found(Safe(strings.TrimRight(k.Vermagic, " "))))
+	if k.Rules == load.Hashes {
+		p.field("log", "%s", logWords(k.Words))
+	}
 	if k.Lockdown == load.No && slices.ContainsFunc(l.Modes, func(m load.Mode) bool { return m == load.Lockdown || m == load.Both }) {
 		p.field("lockdown", "this kernel cannot be locked down")
 	}
@@ -105,6 +108,16 @@ func (p *page) loadKernel(l *Loading) {
 	} else {
 		p.field("symbols", "%s exported", count(k.Symbols.Len()))
 	}
+}
+
+func logWords(w load.Words) string {
+	switch w {
+	case load.PatchWords:
+		return "in the words of modhash's patch, which are in the image"
+	case load.SeriesWords:
+		return "in the words of version 5 of the series, which are in the image"
+	}
+	return "in the words of version 5 of the series; the image does not tell whose it has"
 }
 
 func rulesWords(r load.Rules) string {

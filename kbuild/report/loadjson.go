@@ -23,6 +23,7 @@ type loadDoc struct {
 type loadKernelDoc struct {
 	Path       text           `json:"path"`
 	Rules      load.Rules     `json:"rules"`
+	Words      load.Words     `json:"log_words,omitempty"` // of module hashes; found in the image
 	Release    text           `json:"release,omitempty"`
 	Arch       string         `json:"arch,omitempty"`
 	Vermagic   text           `json:"vermagic,omitempty"`
@@ -66,7 +67,7 @@ func LoadJSON(w io.Writer, l *Loading) error {
 	doc := loadDoc{
 		Schema: LoadSchema, Verdict: l.Verdict(), Modes: l.Modes, Modules: []loadModuleDoc{},
 		Kernel: loadKernelDoc{
-			Path: text(l.Image), Rules: k.Rules, Release: text(k.Release), Arch: k.Arch, Vermagic: text(k.Vermagic),
+			Path: text(l.Image), Rules: k.Rules, Words: k.Words, Release: text(k.Release), Arch: k.Arch, Vermagic: text(k.Vermagic),
 			Signatures: k.Signatures, Hashes: k.Hashes, Enforced: k.Enforced, Keys: []text{},
 		},
 	}
