@@ -42,7 +42,7 @@ run: build
 	@PATH="$$PWD/bin:$$PATH" $(SHELL) testdata/gen/run.sh "$(BUILD)" "$(OTHER)"
 
 test:
-	$(GO) test $(PACKAGES)
+	$(GO) test -timeout 30m $(PACKAGES)
 	$(MAKE) --no-print-directory fuzz
 
 # Each target of each package, for a short while. That its time is over the fuzzer
