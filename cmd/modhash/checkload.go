@@ -40,7 +40,8 @@ Keys that are revoked by what no file here tells, the firmware's dbx and digests
 the kernel's list, are given with --revoked, or "none" if there are none: a kernel
 that may have such a list answers unknown to valid signatures without it. Keys
 that nothing trusts are taken not to be revoked.
-What is not known is answered unknown; the steps say what would tell.
+A .config that the image disproves is refused. What is not known is answered unknown;
+the steps say what would tell.
 
 What a kernel with module hashes logs is told in the words of modhash's own patch or
 of version 5 of the series, by which of the two the image has, or else of the
@@ -262,6 +263,10 @@ func (f *checkLoadFlags) openLoadKernel(ctx context.Context, path string) (*load
 		k, err = load.NewKernel(s) // which needs the image no more
 		return err
 	})
+	var c *load.ContradictionError
+	if errors.As(err, &c) {
+		err = withHint(fmt.Errorf("%s: %w", f.config, err), "give the .config that this image was built with, or none: then an embedded one is taken")
+	}
 	return k, err
 }
 

@@ -70,8 +70,9 @@ type Kernel struct {
 	Symbols  *Symbols // nil: not known
 	Struct   int      // size in bytes of struct module; 0: not known, and not compared
 
-	order  binary.ByteOrder // nil: not known
-	branch map[byte]Fact    // branch filters of the xz decoder, by their number in the format
+	refuses bool             // the image has the message of a refused module
+	order   binary.ByteOrder // nil: not known
+	branch  map[byte]Fact    // branch filters of the xz decoder, by their number in the format
 }
 
 // Sources are what a [Kernel] is made of.
@@ -93,7 +94,7 @@ type Sources struct {
 }
 
 // NewKernel finds out what the image, and what is given besides, tell. The error is
-// one of reading the image.
+// one of reading the image, or a [*ContradictionError].
 func NewKernel(s Sources) (*Kernel, error) {
 	img := s.Image
 	k := &Kernel{
@@ -124,6 +125,11 @@ func NewKernel(s Sources) (*Kernel, error) {
 	}
 	if err := k.scan(img); err != nil {
 		return nil, err
+	}
+	if s.Config != nil {
+		if err := k.contradiction(&s); err != nil {
+			return nil, err
+		}
 	}
 	k.Struct = structModule(img)
 	if k.Vermagic != "" {

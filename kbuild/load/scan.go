@@ -60,6 +60,7 @@ func (k *Kernel) scan(img *image.Image) error {
 	if err != nil {
 		return fmt.Errorf("reading the kernel in the image: %w", err)
 	}
+	k.refuses = text
 	if text && k.Rules == Mainline && k.Signatures == Maybe {
 		k.Signatures = Yes
 	}

@@ -205,7 +205,7 @@ func TestNewKernel(t *testing.T) {
 		len(k.Keyrings) != 1 || len(k.Keyrings[0].Keys()) != 2 || k.Decompress != Yes || k.Decompressor != kmod.XZ || k.branch[4] != Yes || k.branch[7] != No {
 		t.Errorf("with its own configuration: %+v", k)
 	}
-	k = kernelOf(t, with(vmlinux.Kernel{Certs: [][]byte{rsa, ec}, Config: distribution}, own), Sources{Config: config(t, "CONFIG_MODULES=y\n"), Symbols: symbolsOf(t, exported)})
+	k = kernelOf(t, with(vmlinux.Kernel{Certs: [][]byte{rsa, ec}}, own), Sources{Config: config(t, "CONFIG_MODULES=y\nCONFIG_SMP=y\nCONFIG_MODULE_UNLOAD=y\nCONFIG_IMA_APPRAISE_MODSIG=y\n"), Symbols: symbolsOf(t, exported)})
 	if k.Signatures != No || k.Versions != No || len(k.Keyrings[0].Keys()) != 1 { // that of the build's key is not loaded
 		t.Errorf("the configuration that is given counts: %+v", k)
 	}
@@ -229,6 +229,51 @@ func TestNewKernel(t *testing.T) {
 	k = kernelOf(t, with(vmlinux.Kernel{Certs: [][]byte{rsa}, Config: distribution}, stray), Sources{})
 	if len(k.Keyrings) != 3 || len(k.Keyrings[0].Keys()) != 1 || len(k.Keyrings[1].Keys()) != 2 || len(k.Keyrings[2].Keys()) != 1 {
 		t.Errorf("a certificate outside of the list may be trusted or not: %d keyrings", len(k.Keyrings))
+	}
+}
+
+// TestContradiction: a configuration that the image disproves is that of another kernel.
+func TestContradiction(t *testing.T) {
+	root, rsa := vector(t, "hashes/roots/main.bin"), vector(t, "signing/rsa2048.der")
+	const magic = "\x006.12.0-sample SMP mod_unload \x00"
+	const plain = "CONFIG_MODULES=y\nCONFIG_SMP=y\nCONFIG_MODULE_UNLOAD=y\n"
+	for _, test := range []struct {
+		k            vmlinux.Kernel
+		text, config string
+		rules        Rules
+		want         string
+	}{
+		{vmlinux.Kernel{}, magic, plain, "", ""},
+		{vmlinux.Kernel{}, magic, "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.12.117 Kernel Configuration\n#\n" + plain, "", ""},
+		{vmlinux.Kernel{}, magic, "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.1.117 Kernel Configuration\n#\n" + plain, "", `of Linux "6.1.117"`},
+		{vmlinux.Kernel{Hashes: root}, magic, plain + "CONFIG_MODULE_HASHES=y\n", "", ""},
+		{vmlinux.Kernel{Hashes: root}, magic, plain, "", "the image has a hashset"},
+		{vmlinux.Kernel{Hashes: root}, magic, plain, Mainline, ""},
+		{vmlinux.Kernel{}, magic, plain + "CONFIG_MODULE_HASHES=y\n", "", "has no hashset"},
+		{vmlinux.Kernel{}, magic + rejected, plain, "", "messages of the check"},
+		{vmlinux.Kernel{}, magic + rejected, plain + "CONFIG_MODULE_SIG=y\n", "", ""},
+		{vmlinux.Kernel{Certs: [][]byte{rsa}}, magic, plain, "", "certificate of a key"},
+		{vmlinux.Kernel{}, magic, plain + "CONFIG_MODVERSIONS=y\n", "", "lacks modversions"},
+		{vmlinux.Kernel{}, magic, "CONFIG_MODULES=y\nCONFIG_SMP=y\n", "", "has mod_unload"},
+		{vmlinux.Kernel{Config: plain}, "", plain + "CONFIG_MODULE_SIG_FORCE=y\n", "", "another CONFIG_MODULE_SIG_FORCE"},
+		{vmlinux.Kernel{Config: plain}, "", plain + "CONFIG_BLOCK=y\n", "", ""},
+	} {
+		f := test.k.File()
+		f.Sections = append(f.Sections, vmlinux.Section{Name: ".text.more", Type: 1, Flags: 2, Addr: 0x91000000, Data: []byte(test.text)})
+		b := f.Bytes()
+		img, err := image.Open(context.Background(), bytes.NewReader(b), int64(len(b)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = NewKernel(Sources{Image: img, Config: config(t, test.config), Rules: test.rules})
+		var c *ContradictionError
+		switch {
+		case test.want == "" && err != nil, test.want != "" && (!errors.As(err, &c) || !strings.Contains(c.Reason, test.want)):
+			t.Errorf("%q: %v, want %q", test.config, err, test.want)
+		}
+		if err := img.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
