@@ -70,6 +70,11 @@ ask = MAKEFLAGS= $(MAKE) -s --no-print-directory $(where)
 edits-hashes := --set MODULE_SIG=y --hashes --set MODULE_SIG_FORCE=y
 edits-permissive := --set MODULE_SIG=y --unset MODULE_SIG_ALL --set MODULE_SIG_KEY:= --unset MODULE_SIG_FORCE
 
+# Whether a file is text, has no private key, and begins with a certificate in PEM that
+# is one; a key in DER is neither text nor such a certificate.
+only-certificates = { ! grep -q -a -e 'PRIVATE KEY' $(1) && grep -q -x -e '-----BEGIN CERTIFICATE-----' $(1) && \
+	! LC_ALL=C grep -q -a -v -e '^[[:print:][:space:]]*$$' $(1) && '$(MODHASH)' keys export --form public-pem $(1) >/dev/null; }
+
 .PHONY: certificate config build install headers manifest
 
 # The build neither makes nor renews a key. Whoever wants another one changes the
@@ -77,7 +82,7 @@ edits-permissive := --set MODULE_SIG=y --unset MODULE_SIG_ALL --set MODULE_SIG_K
 certificate:
 	@test -n '$(CERTIFICATE)' || { echo 'CERTIFICATE is not set: the public certificate for modules from elsewhere' >&2; exit 1; }
 	@test -f '$(CERTIFICATE)' || { echo 'the certificate $(CERTIFICATE) is missing: it is a source of this build, and is never made by it' >&2; exit 1; }
-	@! grep -q -e 'PRIVATE KEY' '$(CERTIFICATE)' || { echo '$(CERTIFICATE) holds a private key, which is no source of a build' >&2; exit 1; }
+	@$(call only-certificates,'$(CERTIFICATE)') || { echo '$(CERTIFICATE) is not a PEM file of certificates and nothing else, as a source of a build has to be' >&2; exit 1; }
 
 config: certificate
 	install -D -m 644 '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
@@ -106,7 +111,10 @@ install:
 headers: certificate
 	@test -n '$(HEADERS)' || { echo 'HEADERS is not set: the folder that is the build link of the modules' >&2; exit 1; }
 	install -D -m 644 '$(CERTIFICATE)' '$(HEADERS)/certs/oot.pem'
-	@[ -z "$$(find '$(HEADERS)' -type f \( -name '*.pem' -o -name '*.key' -o -name '*.priv' \) -exec grep -l -e 'PRIVATE KEY' {} +)" ] || { echo 'the headers hold a private key' >&2; exit 1; }
+	@find '$(HEADERS)' -type f \( -name '*.pem' -o -name '*.key' -o -name '*.priv' -o -name '*.der' -o -name '*.p8' \) -print0 | \
+	while IFS= read -r -d '' file; do \
+		$(call only-certificates,"$$file") || { printf 'the headers hold %q, which may be a private key\n' "$$file" >&2; exit 1; }; \
+	done
 
 # The finished files are what is published, so they are what is looked at: their image
 # is the one that was built, signed for a boot loader or not, and admits their modules,
