@@ -72,10 +72,19 @@ PATH=/srv/bin:$PATH MODHASH_BACKEND=/srv/bin/own-backend MODHASH=/srv/bin/modhas
 wait_for "$URL/api/v1/packages/binary?name=linux&version=6.12-1&architecture=amd64" '"artifact_id":[0-9]' /srv/search
 wait_for "$URL/api/v1/packages/binary?name=nothing&version=6.12-1&architecture=amd64" '"artifact_id":[0-9]' /srv/search-2
 
-busybox wget -q -O /srv/artifacts $URL/api/v1/builds/1/artifacts
-busybox wget -q -O /srv/artifacts-2 $URL/api/v1/builds/2/artifacts
-busybox wget -q -O /srv/served.link $URL/api/v1/builds/1/artifacts/1/attestation
-busybox wget -q -O /srv/diffoscope $URL/api/v1/builds/1/artifacts/2/diffoscope
+# number FIELD FILE: the number of that name in an answer. Which of the two is built
+# first is the daemon's choice.
+number() {
+	n=$(busybox tr '{' '\n' <"$2" | sed -n "s/.*\"$1\":\([0-9][0-9]*\).*/\1/p" | busybox tail -n 1)
+	echo "${n:?no $1 in $2}"
+}
+build=$(number build_id /srv/search)
+artifact=$(number artifact_id /srv/search)
+busybox wget -q -O /srv/artifacts "$URL/api/v1/builds/$build/artifacts"
+busybox wget -q -O /srv/artifacts-2 "$URL/api/v1/builds/$(number build_id /srv/search-2)/artifacts"
+busybox wget -q -O /srv/served.link "$URL/api/v1/builds/$build/artifacts/$artifact/attestation"
+busybox tr '{' '\n' </srv/artifacts | grep '"name":"linux-package-1"' >/srv/package
+busybox wget -q -O /srv/diffoscope "$URL/api/v1/builds/$build/artifacts/$(number id /srv/package)/diffoscope"
 
 consensus --subject linux=6.12-1/amd64 --threshold 1 --rebuilder "one /srv/daemon.pub $URL" >/srv/consensus
 # The worker's key is in its own folder.

@@ -156,7 +156,7 @@ rebuilderd_serves() {
 	grep -q '"name":"linux-package-1","has_diffoscope":true,"has_attestation":false,"status":"BAD"' "$srv/artifacts"
 	head -n 1 "$srv/diffoscope" | grep -q '^different: 24 modules, 24 payload-identical'
 	head -n 1 "$srv/consensus" | grep -q '^agreed: 1 of 1 rebuilder state one manifest, 1 needed; kernel image included$'
-	grep -q '/api/v1/builds/1/artifacts/1/attestation$' "$srv/consensus"
+	grep -qE '/api/v1/builds/[0-9]+/artifacts/[0-9]+/attestation$' "$srv/consensus"
 	# One rebuilder with two keys has one vote; as two it would have two.
 	head -n 1 "$srv/consensus-2" | grep -q '^NOT agreed: at most 1 of 2 '
 	# A backend that does nothing.
