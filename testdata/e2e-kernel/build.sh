@@ -186,7 +186,8 @@ kernel_keep() {
 	cp "$from/arch/x86/boot/bzImage" "$from/vmlinux" "$from/modules.order" \
 		"$from/Module.symvers" "$from/System.map" "$from/scripts/sign-file" "$to/"
 	cp "$from/.config" "$to/config"
-	(cd "$from" && find . \( -name '*.ko' -o -name '*.ko.stripped' -o -name '*.merkle' \) \
+	# What an earlier run packed is no module of this build.
+	(cd "$from" && find . \( -path ./debian -o -path ./tar-install -o -path ./rpmbuild \) -prune -o \( -name '*.ko' -o -name '*.ko.stripped' -o -name '*.merkle' \) \
 		-exec cp --parents -t "$to" {} +)
 	own "$name" "$to"
 	kernel_make "$name" INSTALL_MOD_PATH="$to/root" DEPMOD=true modules_install "$@"
