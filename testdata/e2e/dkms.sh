@@ -181,6 +181,9 @@ dkms_signed() {
 	expect 0 '^verified: ' mh verify --keys "$cert" "$module"
 	expect 1 '^NOT verified: 1 unknown-key$' mh verify --keys "$ROOT_DIR/testdata/vectors/signing/unknown.crt" "$module"
 
+	# By us: nothing is signed again. dkms 3.0 has xz write the checksum that it likes
+	# best, which is none that kernels read; that is mended once.
+	dkms_resign "^0 modules signed, (2 were|0 were, 2 recompressed so that kernels can read them); $hash, modhash throw-away test key $2\$" "$2"
 	# By dkms, and once more by us: there is nothing to do.
 	in_chroot "$DKMS_ROOT" dkms status >"$WORK/out"
 	grep -q '^modhash-test.* installed$' "$WORK/out" || fail "dkms status: $(cat "$WORK/out")"
