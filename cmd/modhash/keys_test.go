@@ -91,7 +91,9 @@ func TestKeysCheckImage(t *testing.T) {
 	if err := os.WriteFile(config, []byte(strings.Replace(trustConfig, "MODULE_SIG=y", "X=y", 1)), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	c.do(1, "not trusted: ", "keys", "check", "--config", config, image, signingVectors+"rsa2048.der")
+	c.do(2, "it does not set CONFIG_MODULE_SIG, and the image has the certificate", "keys", "check", "--config", config, image, signingVectors+"rsa2048.der")
+	k = vmlinux.Kernel{Release: "6.12.1", Certs: [][]byte{rsa, ec}, NoModule: true}
+	c.do(1, "not trusted: ", "keys", "check", "--config", config, writeKernel(t, k), signingVectors+"rsa2048.der")
 	c.says("no CONFIG_MODULE_SIG")
 	// Revoked.
 	k = vmlinux.Kernel{Release: "6.12.1", Config: trustConfig, Certs: [][]byte{rsa, other}, Revoked: [][]byte{other}}
