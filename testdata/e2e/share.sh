@@ -164,7 +164,7 @@ share_certificate() {
 	refused 'is missing' share_step build CERTIFICATE=/nowhere.pem
 	refused 'CERTIFICATE is not set' share_step config CERTIFICATE=
 	cat "$ROOT_DIR/testdata/keys/throwaway-a.crt" "$ROOT_DIR/testdata/keys/throwaway-a.key" >"$pair"
-	refused 'holds a private key' share_step config CERTIFICATE="$pair"
+	refused 'is not a PEM file of certificates and nothing else' share_step config CERTIFICATE="$pair"
 	cp "$ROOT_DIR/testdata/keys/throwaway-a.crt" "$SHARE/make/other.pem"
 	refused 'differ' share_step build CERTIFICATE="$SHARE/make/other.pem"
 	refused 'NOT verified: .*certificate' share_step manifest PACKAGES=root MANIFEST=x.modhash CERTIFICATE="$SHARE/make/other.pem"
