@@ -28,6 +28,7 @@ var level = map[string]int{
 	"kbuild/internal/codec/xz": 2,
 	"kbuild/internal/codec":    3,
 	"kbuild/internal/elfview":  3,
+	"kbuild/internal/btf":      3,
 	"kbuild/internal/units":    4,
 	"kbuild/internal/spool":    3,
 	"kbuild/kmod":              4,

@@ -51,7 +51,7 @@ func (p *Pair) unitName(l *Ledger, r *Region) string {
 		return fmt.Sprintf("string %q%s", name, in)
 	case units.Symbol:
 		return "symbol " + name
-	case units.Function, units.Object, units.CRC, units.Modinfo:
+	case units.Function, units.Object, units.CRC, units.Modinfo, units.Type:
 		return u.Kind.String() + " " + name + in
 	case units.Note:
 		return fmt.Sprintf("note %s 0x%x%s", name, u.Key, in)

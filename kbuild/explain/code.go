@@ -14,12 +14,11 @@ var (
 	codeChange  = compare.Cause{ID: "change.code", Class: compare.CodeChange, Title: "other code"}
 	dataChange  = compare.Cause{ID: "change.data", Class: compare.CodeChange, Title: "other data"}
 	debugChange = compare.Cause{ID: "change.debug", Class: compare.CodeChange, Title: "other debug information"}
-	btfChange   = compare.Cause{ID: "change.btf", Class: compare.CodeChange, Title: "other type information (BTF)"}
 	orderOfCode = compare.Cause{ID: "layout.order", Class: compare.Root, Local: true, Title: "the same code and data in another order",
 		Mend: "the same linker, and objects and sections in the same order", Doc: docRepro}
 )
 
-var codeCauses = []*compare.Cause{&codeChange, &dataChange, &debugChange, &btfChange, &orderOfCode}
+var codeCauses = []*compare.Cause{&codeChange, &dataChange, &debugChange, &orderOfCode}
 
 // code names what of the sections is left as changes of the functions and
 // objects that the bytes belong to.

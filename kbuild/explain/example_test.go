@@ -19,6 +19,8 @@ func ExampleCauses() {
 		fmt.Println(line)
 	}
 	// Output:
+	// btf.kernel root
+	// btf.order root local
 	// build-id derived-unverified local
 	// build-salt root local
 	// change.btf change
@@ -48,6 +50,8 @@ func ExampleCauses() {
 	// compression.xz-filter root local
 	// compression.zstd-frame root local
 	// debug-link derived-unverified local
+	// layout.btf derived local
+	// layout.btf-ids derived local
 	// layout.offsets derived local
 	// layout.order root local
 	// layout.padding derived local

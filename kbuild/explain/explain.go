@@ -34,6 +34,7 @@ var families = [...]func(*pair){
 	modinfo,
 	notes,
 	stripping,
+	types,
 	texts,
 	checksums,
 	headers,
@@ -46,7 +47,7 @@ var families = [...]func(*pair){
 
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
-	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, textCauses, checksumCauses,
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, btfCauses, textCauses, checksumCauses,
 	headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
 }
 

@@ -37,7 +37,12 @@ func TestCatalogue(t *testing.T) {
 // explained compares two modules that are in memory.
 func explained(t testing.TB, a, b []byte) *compare.Account {
 	t.Helper()
-	dir := t.TempDir()
+	return explainedIn(t, t.TempDir(), a, b)
+}
+
+// explainedIn uses a folder again, which is faster by far.
+func explainedIn(t testing.TB, dir string, a, b []byte) *compare.Account {
+	t.Helper()
 	pa, pb := filepath.Join(dir, "a.ko"), filepath.Join(dir, "b.ko")
 	for p, x := range map[string][]byte{pa: a, pb: b} {
 		if err := os.WriteFile(p, x, 0o600); err != nil {

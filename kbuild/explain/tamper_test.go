@@ -41,7 +41,7 @@ var benign = map[string]string{
 // differences that are benign: each time something must be a change or
 // unexplained.
 func TestTamper(t *testing.T) {
-	base := built(t, "base")
+	base, dir := built(t, "base"), t.TempDir()
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, name := range []string{"base", "path", "salt", "release", "time"} {
 		b := built(t, name)
@@ -56,7 +56,7 @@ func TestTamper(t *testing.T) {
 			for k := range n {
 				x[off+k] ^= byte(1 + r.IntN(255))
 			}
-			acc := explained(t, base, x)
+			acc := explainedIn(t, dir, base, x)
 			switch {
 			case !acc.Explained():
 			case name != "base" && benign[at(off)] != "", at(off) == ".note.gnu.build-id":

@@ -38,6 +38,7 @@ const (
 	Reloc                    // relocation entry
 	Function                 // what a symbol of type FUNC covers
 	Object                   // what any other symbol covers
+	Type                     // record of a type (BTF)
 	Part                     // of a trailer
 	Frame                    // of a compressed file's framing
 	Stream                   // the compressed bytes themselves
@@ -48,7 +49,7 @@ const (
 )
 
 var kinds = [...]string{"bytes", "padding", "ELF header", "section header", "string", "modinfo", "note", "CRC of symbol", "symbol", "relocation",
-	"function", "object", "trailer", "frame", "compressed stream", "section", "section table", "program headers", "trailer"}
+	"function", "object", "type", "trailer", "frame", "compressed stream", "section", "section table", "program headers", "trailer"}
 
 func (k Kind) String() string {
 	if int(k) < len(kinds) {
@@ -245,8 +246,10 @@ func (f *File) Units(dst []Unit, bl *Block) []Unit {
 		return f.strings(dst, bl)
 	case s.Name == "__version_ext_crcs":
 		return f.extCRCs(dst, bl)
-	case strings.HasPrefix(s.Name, ".debug_"), s.Name == ".BTF":
+	case strings.HasPrefix(s.Name, ".debug_"):
 		return append(dst, whole)
+	case s.Name == ".BTF", s.Name == ".BTF.base":
+		return f.types(dst, bl)
 	}
 	return f.ranges(dst, bl)
 }

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package btf
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// State says what is known of a type by that of the other side which it was matched
+// with.
+type State uint8
+
+const (
+	// Unmatched: the other side has no such type.
+	Unmatched State = iota
+	// Differs: another size, other members, or other types of them.
+	Differs
+	// Unconfirmed: only types and names of the kernel have other numbers, which
+	// nothing proves to be right.
+	Unconfirmed
+	// Renumbered: only types and names of the kernel have other numbers, each the
+	// same other one wherever it is used, and is used more than once.
+	Renumbered
+	// Follows: each word was computed again from where types and names have gone.
+	Follows
+)
+
+// Matching says which types of two sections are the same.
+type Matching struct {
+	A, B *Section
+	// StatesA and StatesB have an entry for each type.
+	StatesA, StatesB []State
+	// Complete: all types follow and all names are on both sides, so that nothing but
+	// the order of types or names can differ.
+	Complete bool
+
+	toA, toB     []int32 // of each type its counterpart, -1 for none
+	names        []int32 // of each name of A where the same one of B begins, -1 for none
+	refs, places votes   // of numbers of types and places of names that the kernel has
+}
+
+// Match compares two sections. Where the number of the first type is not known, the
+// lowest is taken that both sides can have. A section in which a type leads to itself
+// is refused, with a FormatError.
+func Match(a, b *Section) (*Matching, error) {
+	if a.First == 0 || b.First == 0 {
+		fa, fb := a.Firsts(), b.Firsts()
+		if len(fa) == 0 || len(fb) == 0 {
+			return nil, &FormatError{int64(a.Head), "no number for the first type fits"}
+		}
+		a.First, b.First = fa[0], fb[0]
+		for _, f := range fa {
+			if slices.Contains(fb, f) && a.NameBase == b.NameBase {
+				a.First, b.First = f, f
+				break
+			}
+		}
+	}
+	for _, s := range []*Section{a, b} {
+		if s.loops() {
+			return nil, &FormatError{int64(s.Head), "a type that leads to itself"}
+		}
+	}
+	m := &Matching{A: a, B: b, toA: none(len(b.types)), toB: none(len(a.types))}
+	complete := m.matchNames()
+	m.matchTypes()
+	m.judge()
+	m.Complete = complete && bytes.Equal(a.Bytes[:a.Head], b.Bytes[:b.Head]) &&
+		!slices.ContainsFunc(m.StatesA, unsure) && !slices.ContainsFunc(m.StatesB, unsure)
+	return m, nil
+}
+
+func unsure(s State) bool { return s != Follows }
+
+func none(n int) []int32 {
+	s := make([]int32, n)
+	for i := range s {
+		s[i] = -1
+	}
+	return s
+}
+
+// matchNames matches equal names, the n-th with the n-th; it reports whether all have
+// one.
+func (m *Matching) matchNames() bool {
+	sorted := func(s *Section) []int32 {
+		order := make([]int32, len(s.starts))
+		for i := range order {
+			order[i] = int32(i)
+		}
+		slices.SortFunc(order, func(i, j int32) int {
+			return cmp.Or(bytes.Compare(s.start(i), s.start(j)), cmp.Compare(i, j))
+		})
+		return order
+	}
+	oa, ob := sorted(m.A), sorted(m.B)
+	m.names = none(len(oa))
+	matched := 0
+	for len(oa) > 0 && len(ob) > 0 {
+		switch c := bytes.Compare(m.A.start(oa[0]), m.B.start(ob[0])); {
+		case c < 0:
+			oa = oa[1:]
+		case c > 0:
+			ob = ob[1:]
+		default:
+			m.names[oa[0]] = int32(m.B.starts[ob[0]])
+			oa, ob = oa[1:], ob[1:]
+			matched++
+		}
+	}
+	return matched == len(m.A.starts) && matched == len(m.B.starts)
+}
+
+// start returns name i.
+func (s *Section) start(i int32) []byte { return s.nameAt(s.NameBase + s.starts[i]) }
+
+// matchTypes matches types by what they are: first by all that they say, then without
+// the numbers that are the kernel's, at last by their name.
+func (m *Matching) matchTypes() {
+	a, b := newLabels(m.A), newLabels(m.B)
+	for _, wild := range []bool{false, true} {
+		a.settle(wild)
+		b.settle(wild)
+		// Types that share a name are told apart by what they hold.
+		if twins := slices.Concat(a.twins(), b.twins()); len(twins) > 0 {
+			slices.Sort(twins)
+			a.split(twins, wild)
+			b.split(twins, wild)
+		}
+		m.pass(func(i int) uint64 { return a.key(i, wild) }, func(i int) uint64 { return b.key(i, wild) })
+	}
+	m.pass(a.named, b.named)
+}
+
+// pass matches types that have no counterpart yet by keys, the n-th of a key with the
+// n-th. Key 0 is none.
+func (m *Matching) pass(keyA, keyB func(i int) uint64) {
+	type entry struct {
+		key uint64
+		i   int32
+	}
+	list := func(to []int32, key func(i int) uint64) []entry {
+		var out []entry
+		for i, t := range to {
+			if t >= 0 {
+				continue
+			}
+			if k := key(i); k != 0 {
+				out = append(out, entry{k, int32(i)})
+			}
+		}
+		slices.SortFunc(out, func(x, y entry) int { return cmp.Or(cmp.Compare(x.key, y.key), cmp.Compare(x.i, y.i)) })
+		return out
+	}
+	la, lb := list(m.toB, keyA), list(m.toA, keyB)
+	for len(la) > 0 && len(lb) > 0 {
+		switch x, y := la[0], lb[0]; {
+		case x.key < y.key:
+			la = la[1:]
+		case x.key > y.key:
+			lb = lb[1:]
+		default:
+			m.toB[x.i], m.toA[y.i] = y.i, x.i
+			la, lb = la[1:], lb[1:]
+		}
+	}
+}
+
+// judge looks at each word of the types that were matched.
+func (m *Matching) judge() {
+	m.StatesA, m.StatesB = make([]State, len(m.toB)), make([]State, len(m.toA))
+	for i, j := range m.toB {
+		if j >= 0 {
+			m.compare(i, int(j), true)
+		}
+	}
+	m.refs.count()
+	m.places.count()
+	for i, j := range m.toB {
+		if j >= 0 {
+			s := m.compare(i, int(j), false)
+			m.StatesA[i], m.StatesB[j] = s, s
+		}
+	}
+}
+
+// compare compares two types word by word. A first round collects what the numbers of
+// the kernel's types have become; the second one judges by that.
+func (m *Matching) compare(i, j int, collect bool) State {
+	n := m.A.Words(i)
+	if n != m.B.Words(j) || m.A.word(i, 1) != m.B.word(j, 1) {
+		return Differs
+	}
+	kind, state := m.A.Kind(i), Follows
+	for k := range n {
+		va, vb := m.A.word(i, k), m.B.word(j, k)
+		var ok bool
+		var v *votes
+		switch roleOf(kind, k) {
+		case plain:
+			ok = va == vb
+		case name:
+			ok, v = m.sameName(va, vb)
+		case ref:
+			ok, v = m.sameType(va, vb)
+		}
+		switch {
+		case v != nil && collect:
+			v.pairs = append(v.pairs, uint64(va)<<32|uint64(vb))
+		case v != nil && va == vb && !v.moved(), ok && v == nil, collect:
+		case v != nil && v.confirmed(va, vb):
+			if va != vb {
+				state = min(state, Renumbered)
+			}
+		case v != nil && v.moved():
+			state = Unconfirmed
+		default:
+			return Differs
+		}
+	}
+	return state
+}
+
+// sameName compares places of names; of those that the kernel has, votes decide.
+func (m *Matching) sameName(va, vb uint32) (bool, *votes) {
+	baseA, baseB := va < m.A.NameBase, vb < m.B.NameBase
+	switch {
+	case va == 0 || vb == 0:
+		return va == vb, nil
+	case baseA && baseB:
+		return true, &m.places
+	case baseA || baseB:
+		return false, nil
+	}
+	k, ok := slices.BinarySearch(m.A.starts, va-m.A.NameBase)
+	return ok && m.names[k] >= 0 && uint32(m.names[k]) == vb-m.B.NameBase, nil
+}
+
+// sameType compares numbers of types in the same way.
+func (m *Matching) sameType(va, vb uint32) (bool, *votes) {
+	baseA, baseB := va < m.A.First, vb < m.B.First
+	switch {
+	case va == 0 || vb == 0:
+		return va == vb, nil
+	case baseA && baseB:
+		return true, &m.refs
+	case baseA || baseB:
+		return false, nil
+	}
+	i := va - m.A.First
+	return i < uint32(len(m.toB)) && m.toB[i] >= 0 && uint32(m.toB[i]) == vb-m.B.First, nil
+}
+
+// ID tells what has become of the number of a type: it reports whether va on side A
+// and vb on side B are numbers of one type that follows.
+func (m *Matching) ID(va, vb uint32) bool {
+	ok, v := m.sameType(va, vb)
+	if v != nil {
+		return va == vb && !v.moved()
+	}
+	return ok && va != 0 && m.StatesA[va-m.A.First] == Follows
+}
