@@ -25,13 +25,16 @@ func ExampleCauses() {
 	// build-salt root local
 	// change.btf change
 	// change.code change
+	// change.code-table change
 	// change.data change
 	// change.debug change
 	// change.edited change
+	// change.exports change
 	// change.header change
 	// change.imports change
 	// change.modinfo change
 	// change.name change
+	// change.orc change
 	// change.relocation change
 	// change.section change
 	// change.string change
@@ -52,7 +55,9 @@ func ExampleCauses() {
 	// debug-link derived-unverified local
 	// layout.btf derived local
 	// layout.btf-ids derived local
+	// layout.code-table derived-unverified local
 	// layout.offsets derived local
+	// layout.orc derived-unverified local
 	// layout.order root local
 	// layout.padding derived local
 	// layout.relocation derived local
@@ -60,6 +65,7 @@ func ExampleCauses() {
 	// layout.relocation-target derived-unverified local
 	// layout.section-order root local
 	// layout.string-order derived local
+	// layout.string-section derived local
 	// layout.symbol derived local
 	// layout.symbol-order derived local
 	// lto root
@@ -90,6 +96,7 @@ func ExampleCauses() {
 	// strip root local
 	// timestamp.string root local
 	// toolchain.compiler root
+	// toolchain.orc root
 	// toolchain.producer root
 	// toolchain.property root
 	// trailer.kind root local

@@ -35,10 +35,12 @@ var families = [...]func(*pair){
 	notes,
 	stripping,
 	types,
+	strays,
 	texts,
 	checksums,
 	headers,
 	symbols,
+	tables,
 	relocations,
 	padding,
 	code,
@@ -47,8 +49,8 @@ var families = [...]func(*pair){
 
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
-	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, btfCauses, textCauses, checksumCauses,
-	headerCauses, symbolCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, btfCauses, strayCauses, textCauses, checksumCauses,
+	headerCauses, symbolCauses, tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
 }
 
 // Causes returns all causes that [Run] and [Records] can name, sorted by id.
@@ -79,7 +81,8 @@ type pair struct {
 	ords  [2][]int32
 	open  [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
 	place place
-	order int8 // see orderKept: 0 not known, 1 no, 2 yes
+	stray map[int64]int64 // where strings of A begin that are in another section in B, and where there
+	order int8            // see orderKept: 0 not known, 1 no, 2 yes
 	// edited: the payloads differ, but both have one build id.
 	edited bool
 	// roots are the causes that were claimed and reach further than their bytes.

@@ -19,6 +19,8 @@ var flips = []struct {
 	{"types", typed("base"), typed("base"), []string{".BTF"}},
 	{"types in another order", typed("base"), typed("threads"), []string{".BTF"}},
 	{"types of a whole", typed("full"), typed("full"), []string{".BTF"}},
+	{"unwind tables and CRCs", table("base"), table("base"), []string{".orc_unwind", ".orc_unwind_ip", ".rela.orc_unwind_ip", "__kcrctab"}},
+	{"strings in another section", table("base"), table("path"), []string{".orc_unwind", ".rela.orc_unwind_ip", ".rodata.str1.1", ".rela.text"}},
 }
 
 func TestFlips(t *testing.T) {

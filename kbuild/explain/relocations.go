@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/kbuild/internal/units"
 )
 
@@ -70,7 +71,7 @@ func (p *pair) relocFollows(x *place) bool {
 		// be the same symbol.
 		return p.relocClaim(x, a.Addend == b.Addend && p.sameSymbol(a.Sym, b.Sym), true)
 	}
-	ok, exact := p.sameTarget(s, t, a.Addend, b.Addend, p.bias(a.Type))
+	ok, exact := p.sameTarget(s, t, a.Addend, b.Addend, p.bias(a.Type, sa))
 	return p.relocClaim(x, ok, exact)
 }
 
@@ -91,9 +92,13 @@ func (p *pair) sameSymbol(i, j uint32) bool {
 	return ya[i].Info>>4 != 0 && yb[j].Info>>4 != 0 || p.ords[0][i] == p.ords[1][j]
 }
 
-// bias is what a relative relocation subtracts from where it leads to: on x86 the
-// addend counts from the end of the four bytes, if no other operand follows.
-func (p *pair) bias(typ uint32) int64 {
+// bias is what a relative relocation subtracts from where it leads to: in x86 code the
+// addend counts from the end of the four bytes, if no other operand follows. In data it
+// counts from the bytes themselves.
+func (p *pair) bias(typ uint32, rel *elfview.Section) int64 {
+	if p.A.ELF.Sections[rel.Info].Flags&elfview.SHFExec == 0 {
+		return 0
+	}
 	if p.A.ELF.Machine == 62 && p.B.ELF.Machine == 62 && (typ == 2 || typ == 4) { // R_X86_64_PC32, R_X86_64_PLT32
 		return 4
 	}

@@ -58,10 +58,13 @@ func (p *pair) symbolFollows(i, j int) bool {
 // does not count.
 func (p *pair) samePlace(secA int, a uint64, secB int, b uint64, inside bool) bool {
 	fa, fb := p.A.ELF, p.B.ELF
-	if secA >= len(fa.Sections) || secB >= len(fb.Sections) || !p.sameSection(secA, secB) {
+	if secA >= len(fa.Sections) || secB >= len(fb.Sections) {
 		return false
 	}
 	sa, sb := &fa.Sections[secA], &fb.Sections[secB]
+	if !p.sameSection(secA, secB) {
+		return p.strayPlace(sa, a, sb, b)
+	}
 	if sa.Type == elfview.SHTNobits || sb.Type == elfview.SHTNobits || sa.Size == 0 || sb.Size == 0 {
 		return a == b && sa.Type == sb.Type
 	}

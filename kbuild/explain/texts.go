@@ -36,7 +36,7 @@ var textCauses = []*compare.Cause{&pathString, &pathDebug, &timestamp, &releaseS
 // one rule accounts for each of its differing bytes.
 func texts(p *pair) {
 	relA, relB := p.releases()
-	moves := p.pathMoves()
+	moves := p.pathMoves(nil)
 	p.each(p.Unit, func(x *place) {
 		u := x.unit()
 		if u.Kind != units.String || x.block.Kind != units.Section {
@@ -93,9 +93,11 @@ type move struct{ a, b string }
 // that are equal but for the start of an absolute path. A folder has moved only if
 // no string holds its old name on side B, nor its new one on side A; so a single
 // path that was tampered with among others is none. Of several folders, each must
-// be that of several strings.
-func (p *pair) pathMoves() map[move]bool {
-	found := map[move]int{}
+// be that of several strings. found are those that were seen elsewhere, and how often.
+func (p *pair) pathMoves(found map[move]int) map[move]bool {
+	if found == nil {
+		found = map[move]int{}
+	}
 	p.each(p.Unit, func(x *place) {
 		if x.unit().Kind != units.String || !x.both() || x.Relation != compare.Changed || x.block.Kind != units.Section {
 			return

@@ -190,6 +190,14 @@ func (f *File) ranges(dst []Unit, bl *Block) []Unit {
 // none does.
 func (f *File) At(sec int, off uint64) *Sym {
 	f.readSymbols()
+	if i := f.at(sec, off); i >= 0 {
+		return &f.syms.syms[i]
+	}
+	return nil
+}
+
+// at returns the number of the symbol that At finds; -1 if there is none.
+func (f *File) at(sec int, off uint64) int32 {
 	list := f.syms.bySec[sec]
 	i, _ := slices.BinarySearchFunc(list, off, func(i int32, off uint64) int {
 		if f.syms.syms[i].Value <= off {
@@ -198,10 +206,10 @@ func (f *File) At(sec int, off uint64) *Sym {
 		return 1
 	})
 	if i == 0 {
-		return nil
+		return -1
 	}
 	for i--; i > 0 && f.syms.syms[list[i-1]].Value == f.syms.syms[list[i]].Value; {
 		i--
 	}
-	return &f.syms.syms[list[i]]
+	return list[i]
 }

@@ -251,6 +251,9 @@ func (f *File) Units(dst []Unit, bl *Block) []Unit {
 	case s.Name == ".BTF", s.Name == ".BTF.base":
 		return f.types(dst, bl)
 	}
+	if us, ok := f.table(dst, bl); ok {
+		return us
+	}
 	return f.ranges(dst, bl)
 }
 
