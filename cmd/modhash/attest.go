@@ -139,11 +139,11 @@ func (a *app) runAttest(ctx context.Context, f *attestFlags, args []string) erro
 	if err != nil {
 		return withHint(err, "openssl genpkey -algorithm ed25519 makes a key that every form takes")
 	}
-	if err := t.materials(); err != nil {
+	if err := t.materials(ctx); err != nil {
 		return err
 	}
 	if f.pack {
-		err = t.packages()
+		err = t.packages(ctx)
 	} else {
 		err = t.manifests(ctx)
 	}
@@ -241,7 +241,7 @@ func (t *attestation) statedTime(lookup func(string) (string, bool)) error {
 }
 
 // materials measures what was built from.
-func (t *attestation) materials() error {
+func (t *attestation) materials(ctx context.Context) error {
 	paths := slices.Clone(t.f.inputs)
 	for _, p := range t.original {
 		if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() && !isManifest(p) {
@@ -252,7 +252,7 @@ func (t *attestation) materials() error {
 		return usageError("what was it built from? --input names it, such as a .buildinfo")
 	}
 	for _, p := range paths {
-		m, err := measure(p)
+		m, err := measure(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -261,13 +261,13 @@ func (t *attestation) materials() error {
 	return nil
 }
 
-func measure(path string) (attest.Artifact, error) {
-	f, err := os.Open(path)
+func measure(ctx context.Context, path string) (attest.Artifact, error) {
+	f, err := openUntilDone(ctx, path)
 	if err != nil {
 		return attest.Artifact{}, err
 	}
 	defer f.Close() // read only
-	m, err := attest.Measure(filepath.Base(path), f)
+	m, err := attest.Measure(filepath.Base(path), untilDone{ctx, f})
 	if err != nil {
 		return m, fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
 	}
@@ -278,7 +278,7 @@ func measure(path string) (attest.Artifact, error) {
 }
 
 // packages compares two packages as files.
-func (t *attestation) packages() error {
+func (t *attestation) packages(ctx context.Context) error {
 	if len(t.original) > 1 || len(t.rebuilt) > 1 {
 		return usageError("--package takes one package a side")
 	}
@@ -288,10 +288,10 @@ func (t *attestation) packages() error {
 		}
 	}
 	var err error
-	if t.st.Product, err = measure(t.original[0]); err != nil {
+	if t.st.Product, err = measure(ctx, t.original[0]); err != nil {
 		return err
 	}
-	built, err := measure(t.rebuilt[0])
+	built, err := measure(ctx, t.rebuilt[0])
 	if err != nil {
 		return err
 	}
@@ -475,7 +475,7 @@ func (f *keyFlags) openBare(ctx context.Context, a *app, half string) (*keys.Bar
 	case half != "" && cert != nil:
 		return nil, usageError("--public-key and --cert exclude each other")
 	case half != "":
-		if public, err = readPublicKey(half); err != nil {
+		if public, err = readPublicKey(ctx, half); err != nil {
 			return nil, err
 		}
 	case cert != nil:

@@ -164,7 +164,7 @@ func (a *app) runDiff(ctx context.Context, f *diffFlags, args []string) error {
 	if err != nil {
 		return err
 	}
-	expect, err := readExpectations(f.expect)
+	expect, err := readExpectations(ctx, f.expect)
 	if err != nil {
 		return err
 	}
@@ -337,16 +337,16 @@ func (a *app) single(ctx context.Context, t *thing, path string) (ok bool, err e
 }
 
 // readExpectations reads the file that --expect names; nil if there is none.
-func readExpectations(path string) (*explain.Expectations, error) {
+func readExpectations(ctx context.Context, path string) (*explain.Expectations, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := os.Open(path)
+	f, err := openUntilDone(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // read only
-	e, err := explain.ReadExpectations(f)
+	e, err := explain.ReadExpectations(untilDone{ctx, f})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}

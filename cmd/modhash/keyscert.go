@@ -282,14 +282,14 @@ func since(kind string, h crypto.Hash) string {
 }
 
 // readPublicKey reads the file of --public-key.
-func readPublicKey(path string) (public crypto.PublicKey, err error) {
-	err = readFile(path, func(r io.Reader) error {
-		data, err := io.ReadAll(io.LimitReader(r, keys.MaxFile))
-		if err == nil {
-			public, err = keys.ParsePublicKey(data)
-		}
-		return err
-	})
+func readPublicKey(ctx context.Context, path string) (public crypto.PublicKey, err error) {
+	data, err := readBounded(ctx, path, keys.MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	if public, err = keys.ParsePublicKey(data); err != nil {
+		err = fmt.Errorf("reading %s: %w", path, err)
+	}
 	return public, withHint(err, "--public-key takes a PUBLIC KEY in PEM, or its DER: openssl pkey -pubout")
 }
 

@@ -133,7 +133,7 @@ func (m *made) material(h crypto.Hash) *store.Material {
 func (a *app) certifyKey(ctx context.Context, f *keysNewFlags, plan *certPlan, path string) (err error) {
 	var public crypto.PublicKey
 	if f.public != "" {
-		if public, err = readPublicKey(f.public); err != nil {
+		if public, err = readPublicKey(ctx, f.public); err != nil {
 			return err
 		}
 	}

@@ -189,7 +189,11 @@ func (t *lintThings) findConfig(ctx context.Context, f *lintFlags, o *kbuild.Opt
 	}
 	for _, tree := range t.trees {
 		path := filepath.Join(tree, ".config")
-		if _, err := os.Stat(path); err == nil {
+		switch st, err := os.Stat(path); {
+		case err != nil:
+		case !st.Mode().IsRegular(): // a pipe would be waited for
+			return fmt.Errorf("%s is no regular file", path)
+		default:
 			return t.readConfig(ctx, path)
 		}
 	}

@@ -233,6 +233,9 @@ func TestInterrupted(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	attested := func(args ...string) []string {
+		return append([]string{"attest", "--subject", "linux=6.12-1/amd64", filepath.Join(dir, "a"), filepath.Join(dir, "b")}, args...)
+	}
 	for name, args := range map[string][]string{
 		"generate":              {"generate", filepath.Join(dir, "a"), "-o", out},
 		"verify standard input": {"verify", "--manifest", "-", filepath.Join(dir, "a")},
@@ -245,6 +248,10 @@ func TestInterrupted(t *testing.T) {
 		"keyring in a pipe":     {"check-load", "--keyring", pipe, filepath.Join(dir, "tree/vmlinux"), filepath.Join(dir, "a")},
 		"map in a pipe":         {"check-load", "--system-map", pipe, filepath.Join(dir, "tree/vmlinux"), filepath.Join(dir, "a")},
 		"lint of a pipe":        {"lint", pipe},
+		"key in a pipe":         attested("--key", pipe, "--input", pipe),
+		"public key in a pipe":  attested("--key", "exec:true", "--public-key", pipe, "--input", pipe),
+		"built from a pipe":     attested("--key", filepath.Join(dir, "keys/alice.key"), "--input", pipe),
+		"expected in a pipe":    {"diff", "--expect", pipe, filepath.Join(dir, "a"), filepath.Join(dir, "b")},
 		"diff standard input":   {"diff", "-", filepath.Join(dir, "a")},
 		"diff":                  {"diff", filepath.Join(dir, "a"), filepath.Join(dir, "b")},
 	} {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -114,7 +115,12 @@ func (p *programs) public() (crypto.PublicKey, error) {
 	return public, nil
 }
 
-// ParsePublicKey reads a SubjectPublicKeyInfo, PEM ("PUBLIC KEY") or DER.
+// nullEd25519 is what an Ed25519 key with NULL parameters begins with.
+var nullEd25519 = []byte("\x30\x2c\x30\x07\x06\x03\x2b\x65\x70\x05\x00\x03\x21\x00")
+
+// ParsePublicKey reads a SubjectPublicKeyInfo, PEM ("PUBLIC KEY") or DER. An
+// Ed25519 key may have NULL for parameters: rebuilderd writes and reads it so,
+// although RFC 8410 has none.
 func ParsePublicKey(data []byte) (crypto.PublicKey, error) {
 	if bytes.Contains(data, pemBegin) {
 		block, _ := pem.Decode(data)
@@ -122,6 +128,9 @@ func ParsePublicKey(data []byte) (crypto.PublicKey, error) {
 			return nil, errors.New("no PUBLIC KEY in it")
 		}
 		data = block.Bytes
+	}
+	if key, ok := bytes.CutPrefix(data, nullEd25519); ok && len(key) == ed25519.PublicKeySize {
+		return ed25519.PublicKey(key), nil
 	}
 	public, err := mldsax509.ParsePKIXPublicKey(data)
 	if err != nil {

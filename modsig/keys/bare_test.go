@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 )
@@ -95,6 +97,36 @@ func TestParsePublicKey(t *testing.T) {
 	for _, data := range [][]byte{nil, der[1:], bytes.ReplaceAll(text, []byte("PUBLIC"), []byte("OTHER")), text[:40]} {
 		if _, err := ParsePublicKey(data); err == nil {
 			t.Errorf("%.30q was taken", data)
+		}
+	}
+}
+
+// TestParsePublicKeyNull: an Ed25519 key as a rebuilderd of Arch Linux publishes it,
+// with NULL parameters, is that key; nothing else may take their place.
+func TestParsePublicKeyNull(t *testing.T) {
+	text, err := os.ReadFile("../../hashset/attest/testdata/reproducible-archlinux.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ParsePublicKey(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	raw := block.Bytes[len(block.Bytes)-ed25519.PublicKeySize:]
+	if !key.(ed25519.PublicKey).Equal(ed25519.PublicKey(raw)) {
+		t.Errorf("%x, want %x", key, raw)
+	}
+	for i := range len(block.Bytes) - ed25519.PublicKeySize {
+		der := bytes.Clone(block.Bytes)
+		der[i] ^= 1
+		if _, err := ParsePublicKey(der); err == nil {
+			t.Errorf("byte %d changed: accepted", i)
+		}
+	}
+	for _, der := range [][]byte{block.Bytes[:len(block.Bytes)-1], append(bytes.Clone(block.Bytes), 0)} {
+		if _, err := ParsePublicKey(der); err == nil {
+			t.Errorf("%d bytes: accepted", len(der))
 		}
 	}
 }

@@ -4,6 +4,7 @@ package keys
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
@@ -15,8 +16,28 @@ import (
 	"strings"
 )
 
-// readFile reads a whole file, perhaps a pipe.
-func readFile(path string) ([]byte, fs.FileInfo, error) {
+// readFile reads a whole file, perhaps a pipe, for whose writer it waits no longer
+// than the context lasts.
+func readFile(ctx context.Context, path string) ([]byte, fs.FileInfo, error) {
+	type result struct {
+		data []byte
+		st   fs.FileInfo
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		data, st, err := readAll(path)
+		done <- result{data, st, err}
+	}()
+	select {
+	case r := <-done:
+		return r.data, r.st, r.err
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+}
+
+func readAll(path string) ([]byte, fs.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, bare(err)
@@ -160,7 +181,7 @@ func parseDER(der []byte, pin func() ([]byte, error)) (crypto.Signer, error) {
 // if the file begins as one of 128 bytes or more does, else the first CERTIFICATE
 // of a PEM file, whatever lies before it.
 func ReadCertificate(path string) ([]byte, error) {
-	data, _, err := readFile(path)
+	data, _, err := readAll(path)
 	if err == nil {
 		data, err = ParseCertificate(data)
 	}

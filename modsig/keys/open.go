@@ -141,7 +141,7 @@ func openFile(ctx context.Context, path string, cert []byte, o *Options) (*Key, 
 
 // readSigner reads a private key, and the certificate if there is one.
 func readSigner(ctx context.Context, path string, o *Options) (crypto.Signer, []byte, error) {
-	data, st, err := readFile(path)
+	data, st, err := readFile(ctx, path)
 	if err != nil {
 		return nil, nil, err
 	}
