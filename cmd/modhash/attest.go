@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,8 +33,9 @@ repro-threshold and "modhash consensus" count them.
 ORIGINAL is what was published, a manifest or a build; REBUILT is the build made
 again from its source. Packages of one build are joined with commas. The manifests
 of both are computed anew from the modules, never taken from a report, and only if
-they are equal, byte for byte, a link is signed. They must not be the same file.
-Without ORIGINAL the manifest of REBUILT is stated as it is, for others to count.
+they are equal, byte for byte, a link is signed. They must not be the same file, nor
+have one in common. Without ORIGINAL the manifest of REBUILT is stated as it is, for
+others to count.
 
 The link is about the manifest's published name, NAME-VERSION-ARCH.modhash of the
 --subject. Its materials are the files that were built from (--input: a .buildinfo,
@@ -116,8 +118,9 @@ type attestation struct {
 	st        attest.Statement
 	original  []string // paths, none if there is no original
 	rebuilt   []string
-	published []byte // the manifest of the original
-	computed  []byte // the manifest of the rebuild
+	packs     []string // those of original that are packages: the last materials
+	published []byte   // the manifest of the original
+	computed  []byte   // the manifest of the rebuild
 	accepted  bool
 	covered   string // in the verdict line
 }
@@ -148,6 +151,9 @@ func (a *app) runAttest(ctx context.Context, f *attestFlags, args []string) erro
 		err = t.manifests(ctx)
 	}
 	if err != nil {
+		return err
+	}
+	if err := t.unchanged(ctx); err != nil {
 		return err
 	}
 	if err := t.writeAside(ctx, public); err != nil {
@@ -211,6 +217,11 @@ func (t *attestation) distinct() error {
 			if os.SameFile(so, sr) || sr.IsDir() && within(o, r) || so.IsDir() && within(r, o) {
 				return usageError("%s and %s are the same file, or one lies in the other: nothing would be compared", o, r)
 			}
+			if so.IsDir() && sr.IsDir() {
+				if err := distinctTrees(o, r); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	outputs := []string{t.f.output, t.f.manifest, t.f.public, t.f.disagree}
@@ -220,6 +231,28 @@ func (t *attestation) distinct() error {
 		}
 	}
 	return nil
+}
+
+// distinctTrees refuses two folders that have a file in common, such as a copy made
+// of hard links.
+func distinctTrees(o, r string) error {
+	return filepath.WalkDir(r, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return nil // the build says what cannot be read
+		}
+		rel, err := filepath.Rel(r, path)
+		if err != nil {
+			return err
+		}
+		so, err := os.Lstat(filepath.Join(o, rel))
+		if err != nil {
+			return nil
+		}
+		if sr, err := d.Info(); err == nil && os.SameFile(so, sr) {
+			return usageError("%s is one file in %s and in %s: nothing would be compared", rel, o, r)
+		}
+		return nil
+	})
 }
 
 // statedTime takes the time from the flag or from SOURCE_DATE_EPOCH.
@@ -242,12 +275,12 @@ func (t *attestation) statedTime(lookup func(string) (string, bool)) error {
 
 // materials measures what was built from.
 func (t *attestation) materials(ctx context.Context) error {
-	paths := slices.Clone(t.f.inputs)
 	for _, p := range t.original {
 		if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() && !isManifest(p) {
-			paths = append(paths, p)
+			t.packs = append(t.packs, p)
 		}
 	}
+	paths := slices.Concat(t.f.inputs, t.packs)
 	if len(paths) == 0 {
 		return usageError("what was it built from? --input names it, such as a .buildinfo")
 	}
@@ -257,6 +290,21 @@ func (t *attestation) materials(ctx context.Context) error {
 			return err
 		}
 		t.st.Materials = append(t.st.Materials, m)
+	}
+	return nil
+}
+
+// unchanged measures the packages of the original again: the manifest was computed
+// from what they hold, and the link is to state the same files.
+func (t *attestation) unchanged(ctx context.Context) error {
+	for i, p := range t.packs {
+		m, err := measure(ctx, p)
+		if err != nil {
+			return err
+		}
+		if !m.Equal(t.st.Materials[len(t.f.inputs)+i]) {
+			return fmt.Errorf("%s was changed while it was read", p)
+		}
 	}
 	return nil
 }
