@@ -320,11 +320,12 @@ func (p *page) diffFiles(c *compare.Comparison) {
 	}
 	p.line("")
 	p.line("other files: %s on both sides, %s identical; %s with differences", count(c.FilesCompared), count(c.FilesEqual), count(len(c.Files)))
-	p.items(len(c.Files), func(i int) string { return fileText(&c.Files[i]) })
+	p.items(len(c.Files), func(i int) string { return fileText(&c.Files[i], Safe) })
 }
 
-func fileText(f *compare.File) string {
-	name := Safe(f.Name)
+// fileText says of a file how it differs; show writes what comes from the input.
+func fileText(f *compare.File, show func(string) string) string {
+	name := show(f.Name)
 	if f.Area != "" {
 		name = f.Area + ": " + name
 	}
@@ -336,7 +337,7 @@ func fileText(f *compare.File) string {
 	}
 	var what []string
 	for _, ch := range f.Changes {
-		what = append(what, changeText(&ch))
+		what = append(what, changeText(&ch, show))
 	}
 	if f.Moved {
 		what = append(what, "at another place in the archive")
@@ -344,11 +345,11 @@ func fileText(f *compare.File) string {
 	return name + ": " + strings.Join(what, "; ")
 }
 
-func changeText(ch *compare.Change) string {
+func changeText(ch *compare.Change, show func(string) string) string {
 	if ch.Field == "content" {
-		return "content (A: " + shortContent(ch.A) + "; B: " + shortContent(ch.B) + ")"
+		return "content (A: " + show(shortContent(ch.A)) + "; B: " + show(shortContent(ch.B)) + ")"
 	}
-	return fmt.Sprintf("%s %s -> %s", ch.Field, orNone(Safe(ch.A)), orNone(Safe(ch.B)))
+	return fmt.Sprintf("%s %s -> %s", ch.Field, orNone(show(ch.A)), orNone(show(ch.B)))
 }
 
 // shortContent leaves out most of a digest: the whole one is in the JSON form.
@@ -372,10 +373,14 @@ func (p *page) diffPackages(c *compare.Comparison) {
 		if i == 0 {
 			p.line("")
 		}
-		word := pk.Verdict.String()
-		if pk.Verdict != compare.Identical && c.MembersEqual() {
-			word += " (the members are equal, the container differs: compression, padding or the form of headers)"
-		}
-		p.line("package file: %s", p.style.paint(verdictTone(pk.Verdict), word))
+		p.line("package file: %s", p.style.paint(verdictTone(pk.Verdict), packageWords(c, &pk)))
 	}
+}
+
+func packageWords(c *compare.Comparison, pk *compare.Package) string {
+	word := pk.Verdict.String()
+	if pk.Verdict != compare.Identical && c.MembersEqual() {
+		word += " (the members are equal, the container differs: compression, padding or the form of headers)"
+	}
+	return word
 }

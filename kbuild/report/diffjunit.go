@@ -73,7 +73,7 @@ func (s *junitSuite) diffBuild(c *compare.Comparison, ok Accepted) {
 		add("hashset root", c.Root.Verdict == compare.Identical, "another root", "", false)
 	}
 	for i := range c.Files {
-		add("file "+Safe(c.Files[i].Name), false, "differs", fileText(&c.Files[i]), ok.Files || c.Expected.File(i))
+		add("file "+Safe(c.Files[i].Name), false, "differs", fileText(&c.Files[i], Safe), ok.Files || c.Expected.File(i))
 	}
 	for _, p := range c.Problems {
 		add("finding "+strings.ToUpper(string(p.Side))+" "+Safe(p.Problem.Name), false, string(p.Problem.Kind), Safe(p.Problem.String()), false)

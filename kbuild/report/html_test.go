@@ -205,6 +205,32 @@ func TestMarkdownHostile(t *testing.T) {
 	}
 }
 
+// TestMarkdownWholes: the summary says of image, root and packages what the text does.
+func TestMarkdownWholes(t *testing.T) {
+	c := large(3, "plain")
+	side := func(name string) *kbuild.Image {
+		return &kbuild.Image{Path: "boot/" + name, Digest: hashset.Digest{1}}
+	}
+	c.Image = &compare.ImagePair{Verdict: compare.Different, DigestsEqual: true, A: side("one|"), B: side("two")}
+	c.Root = &compare.RootPair{Verdict: compare.Identical}
+	c.Packages = []compare.Package{{A: "a|.deb", B: "b.deb", Verdict: compare.Different}, {A: "c.deb", B: "d.deb"}}
+	var b bytes.Buffer
+	if err := DiffMarkdown(&b, c, Style{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"- kernel image: different (equal without its signature)\n",
+		"  - A: <code>boot/one&#124;</code>, sha256 01000000",
+		"  - B: <code>boot/two</code>, sha256 01000000",
+		"- hashset root: identical\n",
+		"### Package files\n\n| A | B | verdict |\n|---|---|---|\n| <code>a&#124;.deb</code> | <code>b.deb</code> | different |\n| <code>c.deb</code> | <code>d.deb</code> | identical |\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in %.800s", want, b.String())
+		}
+	}
+}
+
 // TestVisible: what is written is harmless, and no two strings are written alike.
 func TestVisible(t *testing.T) {
 	for in, want := range map[string]string{

@@ -108,7 +108,9 @@ func (p *htmlPage) diffLists(c *compare.Comparison) {
 	p.add("Findings, of which a manifest tells nothing", len(c.Problems), func(i int) string {
 		return strings.ToUpper(string(c.Problems[i].Side)) + ": " + clip(c.Problems[i].Problem.String(), 2*htmlString)
 	})
-	p.add("Other files with differences", len(c.Files), func(i int) string { return fileVisible(&c.Files[i]) })
+	p.add("Other files with differences", len(c.Files), func(i int) string {
+		return fileText(&c.Files[i], func(s string) string { return clip(s, htmlString) })
+	})
 	if e := c.Expected; e != nil {
 		p.add("Expected differences", len(e.Rules), func(i int) string {
 			r := &e.Rules[i]
@@ -116,25 +118,4 @@ func (p *htmlPage) diffLists(c *compare.Comparison) {
 		})
 	}
 	p.add("Notes", len(c.Notes), func(i int) string { return clip(c.Notes[i], 2*htmlString) })
-}
-
-func fileVisible(f *compare.File) string {
-	name := clip(f.Name, htmlString)
-	if f.Area != "" {
-		name = f.Area + ": " + name
-	}
-	switch f.Only {
-	case compare.OnlyA:
-		return name + ": only in A"
-	case compare.OnlyB:
-		return name + ": only in B"
-	}
-	var what []string
-	for _, ch := range f.Changes {
-		what = append(what, ch.Field+" "+orNone(clip(ch.A, 120))+" -> "+orNone(clip(ch.B, 120)))
-	}
-	if f.Moved {
-		what = append(what, "at another place in the archive")
-	}
-	return name + ": " + strings.Join(what, "; ")
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/modhash/modhash/hashset"
+	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/compare"
 	"github.com/modhash/modhash/kbuild/verify"
 )
@@ -76,6 +78,7 @@ func DiffMarkdown(w io.Writer, c *compare.Comparison, s Style) error {
 	if n, explained, _ := c.Accounted(); n > 0 {
 		p.line("- %s of %s explained without any change of content", count(explained), plural(n, "module"))
 	}
+	p.wholesMarkdown(c)
 	sums := c.Causes()
 	p.table("Why", []string{"modules", "cause", "kind", "what differs", "A / B"}, len(sums), func(i int) []string {
 		s := &sums[i]
@@ -118,11 +121,37 @@ func DiffMarkdown(w io.Writer, c *compare.Comparison, s Style) error {
 		}
 		return []string{quoted(f.Name), literal(what)}
 	})
+	p.table("Package files", []string{"A", "B", "verdict"}, len(c.Packages), func(i int) []string {
+		pk := &c.Packages[i]
+		return []string{quoted(pk.A), quoted(pk.B), packageWords(c, pk)}
+	})
 	p.table("Findings, of which a manifest tells nothing", []string{"side", "finding"}, len(c.Problems), func(i int) []string {
 		return []string{strings.ToUpper(string(c.Problems[i].Side)), quoted(c.Problems[i].Problem.String())}
 	})
 	p.notes(len(c.Notes), func(i int) string { return c.Notes[i] })
 	return p.writeTo(w)
+}
+
+// wholesMarkdown says what image and root come to.
+func (p *page) wholesMarkdown(c *compare.Comparison) {
+	if i := c.Image; i != nil {
+		p.line("- kernel image: %s", imageWords(i))
+		for _, side := range []struct {
+			name   string
+			image  *kbuild.Image
+			digest hashset.ImageDigest
+		}{{"A", i.A, i.DigestA}, {"B", i.B, i.DigestB}} {
+			switch {
+			case side.image != nil:
+				p.line("  - %s: %s, sha256 %s without signature", side.name, quoted(side.image.Path), side.image.Digest)
+			case c.ManifestLevel:
+				p.line("  - %s: %s", side.name, side.digest)
+			}
+		}
+	}
+	if r := c.Root; r != nil {
+		p.line("- hashset root: %s", r.Verdict)
+	}
 }
 
 // notes lists what was not checked or compared.
