@@ -98,13 +98,17 @@ share_shellcheck() {
 		"$ROOT_DIR/kbuild/share/ci/modhash-ci"
 }
 
-# share_yaml: what CI systems read is YAML, and what they run in it is clean. That it
-# does its work is shown by the test script ci.txtar.
+# share_yaml: what CI systems read is YAML, what they run in it is clean, and actionlint
+# takes the action's steps and the workflow of the page. That it does its work is shown
+# by the test script ci.txtar.
 share_yaml() {
-	local ci=$ROOT_DIR/kbuild/share/ci
+	local ci=$ROOT_DIR/kbuild/share/ci lint=$WORK/actionlint
 	yamllint --strict -d '{extends: default, rules: {line-length: {max: 100}}}' "$ci/action.yml" "$ci/gitlab.yml"
-	python3 - "$ci" >"$WORK/steps.sh" <<-'END'
-		import sys, yaml
+	rm -rf "$lint"
+	mkdir -p "$lint/.git" "$lint/.github/workflows" "$lint/ci"
+	cp "$ci/action.yml" "$lint/ci/"
+	python3 - "$ci" "$lint/.github/workflows" >"$WORK/steps.sh" <<-'END'
+		import re, sys, yaml
 		action = yaml.safe_load(open(sys.argv[1] + "/action.yml"))
 		job = yaml.safe_load(open(sys.argv[1] + "/gitlab.yml"))[".modhash"]
 		steps = action["runs"]["steps"]
@@ -119,8 +123,28 @@ share_yaml() {
 		print("\n".join(job["script"]))
 		for s in steps:
 		    print(s.get("run", ""))
+		# actionlint reads workflows only: one of the action's steps, and that of the page.
+		def workflow(name, on, job):
+		    with open(sys.argv[2] + "/" + name, "w") as out:
+		        yaml.safe_dump({"on": on, "jobs": {"reproducible": {"runs-on": "ubuntu-latest", **job}}}, out)
+		inputs = {n: {"type": "string", **i} for n, i in action["inputs"].items()}
+		outputs = {n: o["value"] for n, o in action["outputs"].items()}
+		workflow("steps.yml", {"workflow_call": {"inputs": inputs}}, {"steps": steps, "outputs": outputs})
+		page = open(sys.argv[1] + "/README.md").read()
+		def example(title):
+		    text = re.search("^## " + title + "\n(.*?)^## ", page, re.M | re.S).group(1)
+		    return yaml.safe_load("".join(l[4:] + "\n" for l in text.split("\n") if l.startswith("    ")))
+		steps = example("GitHub")["jobs"]["reproducible"]["steps"]
+		steps[-1]["uses"] = re.sub("^modhash/modhash/kbuild/share/ci@.*", "./ci", steps[-1]["uses"])
+		workflow("page.yml", "push", {"steps": steps})
+		# GitLab takes no dates, which YAML makes of what looks like one.
+		assert all(type(v) in (str, int) for v in example("GitLab")["reproducible"]["variables"].values())
 	END
 	shellcheck "$WORK/steps.sh"
+	(cd "$lint" && retry 3 go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12)
+	# It looks: an input that the action does not have is refused.
+	sed -i 's/^\( *\)build: /\1builds: x\n&/' "$lint/.github/workflows/page.yml"
+	refused 'input "builds" is not defined' sh -c 'cd "$1" && go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12' sh "$lint"
 }
 
 # share_make: all steps; what is installed is not signed, and has no key.
