@@ -6,7 +6,7 @@
 # without a network, and in-toto-golang. Sourced by run.sh after chroot.sh.
 
 # shellcheck disable=SC2034 # for run.sh
-REBUILDERS_PACKAGES=("${CHROOT_PACKAGES[@]}" dpkg-dev openssl time)
+REBUILDERS_PACKAGES=("${CHROOT_PACKAGES[@]}" dpkg-dev openssl python3 time)
 REBUILDERS_ROOT=
 INTOTO=
 RSUBJECT=linux=6.12-1/amd64
@@ -125,10 +125,15 @@ three_judges() {
 	(cd "$m" && "$INTOTO" verify "$r/trust/alice.pub" "$r/$RFILE" ./*.link) | sort -k 2 >"$r/golang"
 	cp -r "$m" "$REBUILDERS_ROOT/srv/"
 	cp "$r/trust/alice.pub" "$r/$RFILE" "$REBUILDERS_ROOT/srv/changed/"
+	cat >"$REBUILDERS_ROOT/srv/bin/judge" <<-'END'
+		file=$1
+		shift
+		for l; do
+			if repro-threshold plumbing verify -t 1 -S alice.pub -A "$l" "$file" 2>/dev/null; then echo "yes $l"; else echo "no $l"; fi
+		done
+	END
 	# shellcheck disable=SC2016 # expanded inside
-	in_chroot "$REBUILDERS_ROOT" sh -c 'cd /srv/changed && for l in ./*.link; do
-		if repro-threshold plumbing verify -t 1 -S alice.pub -A "$l" "$1" 2>/dev/null; then echo "yes $l"; else echo "no $l"; fi
-		done' sh "$RFILE" | sort -k 2 >"$r/threshold"
+	in_chroot "$REBUILDERS_ROOT" sh -c 'cd /srv/changed && printf "%s\n" ./*.link | xargs -P "$(nproc)" -n 100 sh /srv/bin/judge "$1"' sh "$RFILE" | sort -k 2 >"$r/threshold"
 	(cd "$m" && mh consensus --format json --subject "$RSUBJECT" --threshold 1 --rebuilder "alice $r/trust/alice.pub" --manifest "$r/$RFILE" .) >"$r/changed.json" ||
 		fail "none of the changed links counts"
 	"$E2E_DIR/judges.py" "$r/changed.json" "$r/threshold" "$r/golang" | tee "$r/judged"
@@ -171,10 +176,18 @@ rebuilderd_serves() {
 
 # twenty: a poll of 20 with manifests of 4,230 modules, and one of 100.
 twenty() {
-	local d=$WORK/rebuilders/twenty real i n used most=() golden
+	local d=$WORK/rebuilders/twenty real i n used most=() golden port
 	golden=$(find "$GOLDEN_DIR" -name 'linux-image-6.12.*_amd64.modhash' | sort | tail -n 1)
 	real=$d/good/$RFILE
-	mkdir -p "$d/good" "$d/bad"
+	mkdir -p "$d/good" "$d/bad" "$d/late"
+	"$E2E_DIR/late-server.py" "$d/late" 2 >"$d/port" 9>&- &
+	# shellcheck disable=SC2064 # that process
+	trap "kill $!" EXIT
+	for ((i = 0; i < 100; i++)); do
+		[ ! -s "$d/port" ] || break
+		sleep 0.1
+	done
+	port=$(cat "$d/port")
 	cp "$golden" "$real"
 	grep -q '^# modules: 4230$' "$real" || fail "that is not the manifest with 4,230 modules"
 	for n in 20 100; do
@@ -197,9 +210,9 @@ twenty() {
 				"$INTOTO" sign "r$i" "$real" "$golden" "$d/links/r$i.link"
 				sed -i 's/"sig": "[0-9a-f]/"sig": "x/' "$d/links/r$i.link"
 				;;
-			19) # late
+			19) # late: what its server has comes when nobody waits any more
 				"$INTOTO" sign "r$i" "$real" "$golden" "$d/links/r$i.link"
-				rm "$d/links/r$i.link"
+				mv "$d/links/r$i.link" "$d/late/"
 				;;
 			*)
 				"$INTOTO" sign "r$i" "$real" "$golden" "$d/links/r$i.link"
@@ -211,20 +224,24 @@ twenty() {
 				printf ' links/r%d-daemon.link.pub' "$i" >>"$d/rebuilders"
 				cp "$d/links/r$i.link" "$d/links/r$i-again.link"
 			fi
+			[ ! -f "$d/late/r$i.link" ] || printf ' http://127.0.0.1:%s/r%d' "$port" "$i" >>"$d/rebuilders"
 			echo >>"$d/rebuilders"
 		done
 		set --
 		for i in "$d"/bad/*; do set -- "$@" --manifest "$i/$RFILE"; done
 		expect 0 "^agreed: $((n * 12 / 20)) of $n rebuilders state one manifest, $((n / 2)) needed; kernel image included$" \
-			env GOGC=50 /usr/bin/time -o "$d/time" -f '%U %M' "${PROG[@]}" consensus --subject "$RSUBJECT" --threshold $((n / 2)) --rebuilders "$d/rebuilders" \
+			env GOGC=50 /usr/bin/time -o "$d/time" -f '%U %M' "${PROG[@]}" consensus --timeout 1 --all --subject "$RSUBJECT" --threshold $((n / 2)) --rebuilders "$d/rebuilders" \
 			--manifest "$real" "$@" "$d/links"
 		says "modules     4,$(printf %03d $((230 - n / 4))) agreed, $((n / 4)) contested of 4,230"
+		[ "$(grep -c '^    unreachable .* by r[0-9]*: .*the server took longer than 1s$' "$WORK/out")" = $((n / 20)) ] || fail "not $((n / 20)) are late"
 		# GOGC, so that it is what is in use that is measured.
 		used=$(tail -n 1 "$d/time")
 		say "a poll of $n: ${used% *} s of processor time, ${used#* } KiB"
 		most+=("${used#* }")
 		[ "$n" != 20 ] || awk -v t="${used% *}" 'BEGIN { exit !(t < 1) }' || fail "it took ${used% *} s"
 	done
+	# They were late, and nothing else.
+	expect 0 "^agreed: 65 of 100 " mh consensus --subject "$RSUBJECT" --threshold 50 --rebuilders "$d/rebuilders" --manifest "$real" "$d/links"
 	[ "${most[1]}" -lt $((most[0] * 2)) ] || fail "${most[0]} KiB for 20, ${most[1]} KiB for 100"
 }
 
