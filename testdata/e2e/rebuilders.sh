@@ -141,25 +141,33 @@ three_judges() {
 	[ "$agreed" -gt $((n * 9 / 10)) ] || fail "all three agree on $agreed of $n"
 }
 
-# rebuilderd_serves: see rebuilderd-inside.sh.
+# rebuilderd_serves: see rebuilderd-inside.sh. The packages hold the modules of a
+# kernel, signed by a throw-away key each.
 rebuilderd_serves() {
-	local r=$WORK/rebuilders srv=$REBUILDERS_ROOT/srv side
+	local r=$WORK/rebuilders srv=$REBUILDERS_ROOT/srv side modules
 	mkdir -p "$srv/www" "$srv/built" "$srv/daemon" "$srv/worker"
-	for side in a:www b:built; do
+	for side in www built; do
 		rm -rf "$r/deb"
-		mkdir -p "$r/deb/DEBIAN"
-		cp -r "$r/sample/${side%:*}"/* "$r/deb/"
+		mkdir -p "$r/deb/DEBIAN" "$r/deb/usr"
+		cp -r "$KERNEL/installed/none/lib" "$r/deb/usr/"
+		rm -f "$r"/deb/usr/lib/modules/*/build
+		mh keys new --cn "Throw-away key of $side" "$r/$side" >/dev/null
+		mh sign --quiet --replace --key "$r/$side/signing_key.pem" "$r/deb"
 		printf '%s\n' 'Package: linux' 'Version: 6.12-1' 'Architecture: amd64' 'Maintainer: nobody <nobody@example.org>' 'Description: sample' >"$r/deb/DEBIAN/control"
-		dpkg-deb --root-owner-group -b "$r/deb" "$srv/${side#*:}/linux_6.12-1_amd64.deb" >/dev/null
+		SOURCE_DATE_EPOCH=1700000000 dpkg-deb --root-owner-group -b "$r/deb" "$srv/$side/linux_6.12-1_amd64.deb" >/dev/null
 	done
-	cp "$r/linux.buildinfo" "$r/$RFILE" "$srv/www/"
-	cp "$r/links/alice.link" "$r/trust/alice.pub" "$srv/"
+	mh generate "$srv/www/linux_6.12-1_amd64.deb" -o "$srv/www/$RFILE"
+	modules=$(sed -n 's/^# modules: //p' "$srv/www/$RFILE")
+	[ "$modules" -gt 20 ] || fail "the package has $modules modules"
+	cp "$r/linux.buildinfo" "$srv/www/"
+	cp "$r/trust/alice.pub" "$srv/"
+	mh attest --quiet --key "$r/alice.key" --subject "$RSUBJECT" --input "$r/linux.buildinfo" -o "$srv/alice.link" "$srv/www/$RFILE" "$srv/built/linux_6.12-1_amd64.deb" >/dev/null
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare --net -- bash -c '. "$1" && in_chroot "$2" sh /srv/bin/rebuilderd-inside.sh' sh "$E2E_DIR/chroot.sh" "$REBUILDERS_ROOT"
 	# The packages differ, by signature only; the manifest does not.
 	grep -q '"name":"linux","has_diffoscope":false,"has_attestation":true,"status":"GOOD"' "$srv/artifacts"
 	grep -q '"name":"linux-package-1","has_diffoscope":true,"has_attestation":false,"status":"BAD"' "$srv/artifacts"
-	head -n 1 "$srv/diffoscope" | grep -q '^different: 24 modules, 24 payload-identical'
+	head -n 1 "$srv/diffoscope" | grep -q "^different: $modules modules, $modules payload-identical"
 	head -n 1 "$srv/consensus" | grep -q '^agreed: 1 of 1 rebuilder state one manifest, 1 needed; kernel image included$'
 	grep -qE '/api/v1/builds/[0-9]+/artifacts/[0-9]+/attestation$' "$srv/consensus"
 	# One rebuilder with two keys has one vote; as two it would have two.
