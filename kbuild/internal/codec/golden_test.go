@@ -46,6 +46,8 @@ func goldenFiles(t testing.TB, pattern string) map[string][]byte {
 			files[name] = bytes.Repeat(sample()[:4096], 2048)
 		case "zeros":
 			files[name] = make([]byte, 16<<20)
+		case "letters":
+			files[name] = letters()
 		case "make", "README":
 		default:
 			t.Fatalf("%s: unknown content", name)

@@ -32,6 +32,11 @@ printf 'no compressor makes this shorter' | xz -c > stored.xz
 for i in $(seq 2048); do head -c 4096 sample.bin; done | xz -c --lzma2=dict=4KiB > repeat.xz
 head -c 16M /dev/zero | xz -c > zeros.xz
 
+# Letters by chance, as letters of readerat_test.go makes them: two blocks that are
+# large enough to be decoded side by side, and the rest, which is not.
+LC_ALL=C awk 'BEGIN { for (x = 1; i < 600000; i++) { x = (x * 1664525 + 1013904223) % 4294967296; printf "%c", 65 + int(x / 16777216) % 16 } }' |
+	xz -c -0 -T2 --block-size=290000 > letters.xz
+
 gzip -nc sample.bin > sample.gz
 gzip -nc small.bin > small.gz
 cp small.bin module.ko
