@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/modhash/modhash/kbuild/kconfig"
@@ -143,6 +142,15 @@ func (c *kconfigFile) buildIn(algorithm string) error {
 	return nil
 }
 
+// buildInKey is buildIn for a key that is trusted. Of these algorithms Kconfig selects
+// RSA alone; another one is asked of the source tree, which may not know it.
+func (c *kconfigFile) buildInKey(algorithm string) error {
+	if algorithm != "" && algorithm != "CRYPTO_RSA" && c.source != "" && !c.is(algorithm) {
+		return c.set(algorithm, kconfig.Yes)
+	}
+	return c.buildIn(algorithm)
+}
+
 func editSigHash(_ *kconfigRun, c *kconfigFile, arg string) error {
 	choice := choices[0]
 	word := strings.ReplaceAll(strings.ToLower(arg), "_", "-")
@@ -221,62 +229,4 @@ func editHashes(c *kconfigFile) error {
 		return c.set(sigKey, kconfig.String(""))
 	}
 	return nil
-}
-
-// lost says why Kconfig would drop what was asked for, as far as it follows from
-// options about modules; "" if it would not. A fragment, which does not name
-// what its options depend on, is not judged.
-func lost(c *kconfigFile, name string) string {
-	v, ok := c.now.Get(name)
-	if _, version := c.now.Version(); version == "" || !ok {
-		return ""
-	}
-	if v == kconfig.No {
-		if name == "MODULE_SIG" && c.is("SECURITY_LOCKDOWN_LSM") && !c.is("MODULE_HASHES") {
-			return "CONFIG_SECURITY_LOCKDOWN_LSM selects it"
-		}
-		return ""
-	}
-	need := func(ok bool, what string) string {
-		if ok {
-			return ""
-		}
-		return "it needs " + what
-	}
-	signs := c.is("MODULE_SIG") || c.is("IMA_APPRAISE_MODSIG")
-	switch {
-	case name == "MODULE_SIG":
-		return need(c.is("MODULES"), "CONFIG_MODULES=y")
-	case name == "MODULE_SIG_FORCE":
-		return need(c.is("MODULE_SIG") || c.is("MODULE_HASHES"), "CONFIG_MODULE_SIG=y or CONFIG_MODULE_HASHES=y")
-	case name == "MODULE_SIG_KEY_TYPE_ECDSA" && !c.old.Has(name) && (c.is("MODULE_SIG_SHA256") || c.is("MODULE_SIG_SHA3_256")):
-		return "this kernel has it only with a hash of more than 256 bits (--sig-hash sha512)"
-	case strings.HasPrefix(name, "MODULE_SIG_KEY_TYPE_MLDSA_") && !c.old.Has(name) && before(c.now, 7):
-		return "Linux has it from version 7.0 on"
-	case strings.HasPrefix(name, "MODULE_SIG_KEY_TYPE_MLDSA_") && !c.old.Has(name) && c.old.Has("MODULE_SIG_KEY_TYPE_RSA"):
-		return "it needs an OpenSSL that knows ML-DSA (3.5 or later) where Kconfig runs; \"make olddefconfig\" then writes a line for it"
-	case name == "MODULE_SIG_ALL", name == sigKey, strings.HasPrefix(name, "MODULE_SIG_SHA"), strings.HasPrefix(name, "MODULE_SIG_KEY_TYPE_"):
-		return need(signs, "CONFIG_MODULE_SIG=y")
-	case name == "MODULE_HASHES":
-		all, set := c.now.Get("MODULE_SIG_ALL")
-		if signs && (!set || all == kconfig.Yes) {
-			return "it cannot be together with CONFIG_MODULE_SIG_ALL (--hashes switches that off)"
-		}
-		return need(!c.is("IMA_APPRAISE_MODSIG"), "CONFIG_IMA_APPRAISE_MODSIG to be off (--hashes switches it off)")
-	case name == "MODULE_DECOMPRESS":
-		return need(c.is("MODULE_COMPRESS_GZIP") || c.is("MODULE_COMPRESS_XZ") || c.is("MODULE_COMPRESS_ZSTD"), "a compression (--compress)")
-	case name == trustedKeys:
-		return need(c.is("SYSTEM_TRUSTED_KEYRING"), "CONFIG_SYSTEM_TRUSTED_KEYRING=y")
-	case name == "SYSTEM_REVOCATION_KEYS":
-		return need(c.is("SYSTEM_REVOCATION_LIST"), "CONFIG_SYSTEM_REVOCATION_LIST=y")
-	}
-	return ""
-}
-
-// before reports whether a file was written by a Linux of a lower major version.
-func before(f *kconfig.File, major int) bool {
-	_, version := f.Version()
-	first, _, _ := strings.Cut(version, ".")
-	n, err := strconv.Atoi(first)
-	return err == nil && n < major
 }

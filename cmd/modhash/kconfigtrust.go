@@ -85,7 +85,7 @@ func (r *kconfigRun) addCertificates(c *kconfigFile, o certificateOption, name s
 	}
 	if o.symbol == trustedKeys {
 		for _, der := range certs {
-			if err := c.buildIn(algorithmOf(der)); err != nil {
+			if err := c.buildInKey(algorithmOf(der)); err != nil {
 				return err
 			}
 		}
@@ -166,6 +166,20 @@ func sameCertificates(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.
 // certificatesOf reads the certificates that an option of a configuration names by
 // now. abs is the file.
 func (r *kconfigRun) certificatesOf(c *kconfigFile, o certificateOption, name string) (certs [][]byte, abs string, err error) {
+	certs, abs, err = r.findCertificates(c, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, "", withHint(fmt.Errorf("CONFIG_%s names %q already, which is not there, so its certificates cannot be kept", o.symbol, name),
+			"--source names the tree that it is in; modhash kconfig --set %s:= drops it", o.symbol)
+	case err != nil:
+		return nil, "", fmt.Errorf("CONFIG_%s names %s already: %w", o.symbol, abs, err)
+	}
+	return certs, abs, nil
+}
+
+// findCertificates reads the certificates in a file that a configuration names, as it
+// is going to be. The error wraps [fs.ErrNotExist] if make would not find it.
+func (r *kconfigRun) findCertificates(c *kconfigFile, name string) (certs [][]byte, abs string, err error) {
 	places := []string{name}
 	if !filepath.IsAbs(name) {
 		places = nil
@@ -176,22 +190,16 @@ func (r *kconfigRun) certificatesOf(c *kconfigFile, o certificateOption, name st
 	for _, p := range places {
 		key, err := filepath.Abs(p)
 		if err != nil {
-			return nil, "", err
+			return nil, p, err
 		}
 		if b := r.bundles[key]; b != nil {
 			return b.certs, p, nil
 		}
-		certs, _, err := pemCertificates(p)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if certs, _, err := pemCertificates(p); !errors.Is(err, fs.ErrNotExist) {
+			return certs, p, err
 		}
-		if err != nil {
-			return nil, "", fmt.Errorf("CONFIG_%s names %s already: %w", o.symbol, p, err)
-		}
-		return certs, p, nil
 	}
-	return nil, "", withHint(fmt.Errorf("CONFIG_%s names %q already, which is not there, so its certificates cannot be kept", o.symbol, name),
-		"--source names the tree that it is in; modhash kconfig --set %s:= drops it", o.symbol)
+	return nil, "", fs.ErrNotExist
 }
 
 // inTree returns the name of a file from the top of the tree that it is in,

@@ -4,7 +4,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -112,8 +114,10 @@ func (f *kconfigFlags) validateProfiles() error {
 
 // profileCheck collects what a configuration lacks.
 type profileCheck struct {
+	r       *kconfigRun
 	c       *kconfigFile
 	missing []string
+	unknown []string // what could not be looked at
 }
 
 // lacks says what is missing, why it matters and what mends it.
@@ -165,9 +169,29 @@ func (p *profileCheck) stableKey() {
 	p.trusts()
 }
 
+// trusts: there is a certificate for out-of-tree modules, of a key that the kernel can
+// use.
 func (p *profileCheck) trusts() {
-	if v, _ := p.c.now.Get(trustedKeys); v.Text() == "" || !v.IsString() {
+	v, _ := p.c.now.Get(trustedKeys)
+	if v.Text() == "" || !v.IsString() {
 		p.lacks(trustedKeys, "--trusted-key certs/NAME.pem", "the certificate for out-of-tree modules is a source of the build")
+		return
+	}
+	certs, _, err := p.r.findCertificates(p.c, v.Text())
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && len(p.c.trees) == 0:
+		p.unknown = append(p.unknown, "whether the kernel can use the keys of "+v.Text()+" is not known without its tree (--source)")
+	case errors.Is(err, fs.ErrNotExist):
+		p.lacks(trustedKeys, "--trusted-key certs/NAME.pem", "it is not in the tree "+strings.Join(p.c.trees, " or "))
+	case err != nil:
+		p.lacks(trustedKeys, "--trusted-key certs/NAME.pem", err.Error())
+	}
+	var told []string
+	for _, der := range certs {
+		if needs := algorithmOf(der); needs != "" && !p.c.is(needs) && !slices.Contains(told, needs) {
+			told = append(told, needs)
+			p.lacks(needs, "--set "+needs+"=y", "the key of a certificate in "+v.Text()+" needs it built in")
+		}
 	}
 }
 
@@ -183,7 +207,12 @@ func (a *app) checkProfiles(r *kconfigRun) error {
 			if !slices.Contains(r.flags.check, p.name) {
 				continue
 			}
-			missing := c.missing(p)
+			missing, unknown := r.missing(c, p)
+			for _, what := range unknown {
+				if !a.quiet {
+					a.warn("%s: profile %s: %s", c.path, p.name, what)
+				}
+			}
 			if len(missing) == 0 {
 				fmt.Fprintln(a.stdout, report.Safe(c.path+": profile "+p.name+": nothing is missing"))
 				continue
@@ -202,11 +231,11 @@ func (a *app) checkProfiles(r *kconfigRun) error {
 	return code(exit)
 }
 
-func (c *kconfigFile) missing(p profile) []string {
-	x := &profileCheck{c: c}
+func (r *kconfigRun) missing(c *kconfigFile, p profile) (missing, unknown []string) {
+	x := &profileCheck{r: r, c: c}
 	if v, ok := c.now.Get("MODULES"); ok && v != kconfig.Yes {
 		x.lacks("MODULES", "--set MODULES=y", "the kernel loads no modules")
-		return x.missing
+		return x.missing, nil
 	}
 	p.check(x)
 	for _, f := range lint.Check(&lint.Input{Config: c.now}).Findings {
@@ -214,5 +243,5 @@ func (c *kconfigFile) missing(p profile) []string {
 			x.missing = append(x.missing, fmt.Sprintf("%s: %s: %s", cmp.Or(f.Symbol, f.Rule), f.Found, f.Fix))
 		}
 	}
-	return x.missing
+	return x.missing, x.unknown
 }
