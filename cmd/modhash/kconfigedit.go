@@ -96,15 +96,20 @@ func editSet(_ *kconfigRun, c *kconfigFile, arg string) error {
 			return choose(c, choice, choice[i])
 		}
 	}
-	if was, ok := c.now.Get(name); ok && was != kconfig.No && was.IsString() != v.IsString() {
+	switch was, ok := c.now.Get(name); {
+	case ok && was != kconfig.No && was.IsString() != v.IsString():
 		return usageError("it is %s now: a text is set with NAME:=TEXT, anything else with NAME=VALUE", kconfig.Redact(string(was)))
+	case ok && !v.IsString() && isSwitch(was) != isSwitch(v):
+		return usageError("it is %s now: y, m and n are of other options than numbers and texts are", kconfig.Redact(string(was)))
 	}
 	err := c.set(name, v)
-	if errors.Is(err, kconfig.ErrInvalid) && !isText {
+	if errors.Is(err, kconfig.ErrInvalid) && !isText && kconfig.ValidName(name) {
 		return withHint(&usage{err}, "a text is set with --set %s:=TEXT", name)
 	}
 	return err
 }
+
+func isSwitch(v kconfig.Value) bool { return v == kconfig.Yes || v == kconfig.Mod || v == kconfig.No }
 
 func editUnset(_ *kconfigRun, c *kconfigFile, arg string) error {
 	name := symbolName(arg)

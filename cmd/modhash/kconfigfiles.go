@@ -35,7 +35,11 @@ func (a *app) readConfigs(ctx context.Context, r *kconfigRun, args []string) err
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(r.files, func(o *kconfigFile) bool { return c.info != nil && o.info != nil && os.SameFile(o.info, c.info) }) {
+		same := func(o *kconfigFile) bool { return c.info != nil && o.info != nil && os.SameFile(o.info, c.info) }
+		if i := slices.IndexFunc(r.files, same); i >= 0 {
+			if isLink(r.files[i].path) {
+				r.files[i] = c // a pattern finds a link before what it leads to
+			}
 			continue
 		}
 		if len(r.files) == maxConfigs {
@@ -44,6 +48,11 @@ func (a *app) readConfigs(ctx context.Context, r *kconfigRun, args []string) err
 		r.files = append(r.files, c)
 	}
 	return nil
+}
+
+func isLink(path string) bool {
+	st, err := os.Lstat(path)
+	return err == nil && st.Mode()&os.ModeSymlink != 0
 }
 
 // expand expands patterns of files, in the order of the arguments. A file that
@@ -80,7 +89,7 @@ func (a *app) openConfig(ctx context.Context, r *kconfigRun, path string) (*kcon
 			return nil, err
 		}
 		if st.IsDir() {
-			return nil, withHint(fmt.Errorf("%s is a folder", path), "name the file: %s", filepath.Join(path, ".config"))
+			return nil, withHint(fmt.Errorf("%s is a folder", path), "name the file: %s", shellWord(filepath.Join(path, ".config")))
 		}
 		if !st.Mode().IsRegular() && r.flags.edited() {
 			return nil, fmt.Errorf("%s is no regular file", path)
@@ -158,7 +167,7 @@ func (c *kconfigFile) replaceable() error {
 		_ = f.Close() // nothing was written
 	}
 	if err != nil {
-		return withHint(fmt.Errorf("%s: %w; nothing was written", c.path, err), "chmod u+w %s", c.path)
+		return withHint(fmt.Errorf("%s: %w; nothing was written", c.path, err), "chmod u+w %s", shellWord(c.path))
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (f *kconfigFlags) trusted() certificateOption {
 
 // editTrustedKey adds the certificates in a file to those that the kernel trusts.
 func editTrustedKey(r *kconfigRun, c *kconfigFile, arg string) error {
-	name, err := c.inTree(arg)
+	name, err := c.certificateName(arg)
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func editTrustedKey(r *kconfigRun, c *kconfigFile, arg string) error {
 func publicCertificates(path string) ([][]byte, error) {
 	certs, private, err := pemCertificates(path)
 	if err == nil && private {
-		err = withHint(&codeError{exitFinding, errors.New("it holds a private key, which is no source of a build")},
-			"openssl x509 -in %s -out certs/NAME.pem takes the certificate out", path)
+		err = withHint(&codeError{exitFinding, fmt.Errorf("%s holds a private key, which is no source of a build", path)},
+			"modhash keys export --form cert-pem -o certs/NAME.pem %s", shellWord(path))
 	}
 	return certs, err
 }
@@ -170,7 +170,7 @@ func (r *kconfigRun) certificatesOf(c *kconfigFile, o certificateOption, name st
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, "", withHint(fmt.Errorf("CONFIG_%s names %q already, which is not there, so its certificates cannot be kept", o.symbol, name),
-			"--source names the tree that it is in; modhash kconfig --set %s:= drops it", o.symbol)
+			"--source names the tree that it is in; modhash kconfig --set %s:= %s drops it", o.symbol, shellWord(c.path))
 	case err != nil:
 		return nil, "", fmt.Errorf("CONFIG_%s names %s already: %w", o.symbol, abs, err)
 	}
@@ -202,6 +202,18 @@ func (r *kconfigRun) findCertificates(c *kconfigFile, name string) (certs [][]by
 	return nil, "", fs.ErrNotExist
 }
 
+// errElsewhere: a file is in no tree of a configuration.
+var errElsewhere = errors.New("it is not in the tree")
+
+// certificateName is inTree of a certificate, which can be copied there.
+func (c *kconfigFile) certificateName(file string) (string, error) {
+	name, err := c.inTree(file)
+	if errors.Is(err, errElsewhere) {
+		err = withHint(err, "copy it into the tree, as certs/%s: it is a source of the build", filepath.Base(file))
+	}
+	return name, err
+}
+
 // inTree returns the name of a file from the top of the tree that it is in,
 // which is how make finds it wherever the tree lies.
 func (c *kconfigFile) inTree(file string) (string, error) {
@@ -227,11 +239,10 @@ func (c *kconfigFile) inTree(file string) (string, error) {
 		name := filepath.ToSlash(rel)
 		return name, makeName(name)
 	}
-	hint := "copy it into the tree, as certs/" + filepath.Base(file) + ": it is a source of the build"
 	if len(c.trees) == 0 {
 		return "", withHint(&usage{errors.New("there is no tree that the path could start from")}, "--source names it; a .config is in its build tree")
 	}
-	return "", withHint(&usage{fmt.Errorf("it is not in the tree %s", strings.Join(c.trees, " or "))}, "%s", hint)
+	return "", &usage{fmt.Errorf("%w %s", errElsewhere, strings.Join(c.trees, " or "))}
 }
 
 // makeName refuses what a makefile would not take for one name.
@@ -267,7 +278,7 @@ func pemCertificates(path string) (certs [][]byte, private bool, err error) {
 	case len(data) > maxCertificates:
 		return nil, false, fmt.Errorf("%s has more than %d bytes", path, maxCertificates)
 	case !bytes.Contains(data, []byte("-----BEGIN ")):
-		return nil, false, withHint(fmt.Errorf("%s is no PEM file", path), "of a DER file: openssl x509 -inform DER -in %s -out NAME.pem", path)
+		return nil, false, withHint(fmt.Errorf("%s is no PEM file", path), "of a DER file: openssl x509 -inform DER -in %s -out NAME.pem", shellWord(path))
 	}
 	blocks := bytes.Count(data, []byte("-----BEGIN "))
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
@@ -276,7 +287,7 @@ func pemCertificates(path string) (certs [][]byte, private bool, err error) {
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			private = true
 		case block.Type == "TRUSTED CERTIFICATE":
-			return nil, false, fmt.Errorf("%s: a TRUSTED CERTIFICATE is of OpenSSL alone: openssl x509 -in %s makes a CERTIFICATE of it", path, path)
+			return nil, false, fmt.Errorf("%s: a TRUSTED CERTIFICATE is of OpenSSL alone: openssl x509 -in %s makes a CERTIFICATE of it", path, shellWord(path))
 		case block.Type == "CERTIFICATE" || block.Type == "X509 CERTIFICATE":
 			n := len(certs) + 1
 			if x := certlist.ParseOne(block.Bytes); x.Err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -56,6 +57,9 @@ func (a *app) keys() *cobra.Command {
 		sub.RunE = func(cmd *cobra.Command, args []string) error {
 			if err := refuseEmpty(cmd.Flags()); err != nil {
 				return err
+			}
+			if slices.Contains(args, "") {
+				return usageError("an argument is empty")
 			}
 			return run(cmd, args)
 		}

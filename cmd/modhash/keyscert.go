@@ -72,6 +72,14 @@ func (f *certFlags) registerKind(cmd *cobra.Command, defaults string) {
 	complete(cmd, "type", selfsigned.KeyTypes()...)
 }
 
+// checkBits refuses a length of a key of which it is not asked.
+func (f *certFlags) checkBits() error {
+	if f.bits != 0 && f.kind != "rsa" {
+		return usageError("--bits is the length of an RSA key: --type rsa")
+	}
+	return nil
+}
+
 // certPlan is what the options ask for.
 type certPlan struct {
 	template selfsigned.Template

@@ -83,6 +83,9 @@ func (a *app) runKeysNew(ctx context.Context, f *keysNewFlags, args []string) er
 	case f.access.key != "" && (f.cert.kind != "" || f.cert.bits != 0):
 		return usageError("--type and --bits are of a key that is made; that of --key exists")
 	}
+	if err := f.cert.checkBits(); err != nil {
+		return err
+	}
 	now, fixed, err := buildTime()
 	if err != nil {
 		return err

@@ -70,7 +70,7 @@ func (a *app) runKeysRevoke(ctx context.Context, f *keysRevokeFlags, args []stri
 			return err
 		}
 		for _, c := range r.files {
-			name, err := c.inTree(path)
+			name, err := c.certificateName(path)
 			if err == nil {
 				err = r.addCertificates(c, f.option(), name, certs, nil)
 			}

@@ -57,6 +57,7 @@ type keysRotateFlags struct {
 	cert    certFlags
 	period  string
 	keep    int
+	keepSet bool
 	configs []string
 	kconfig kconfigFlags
 }
@@ -69,7 +70,10 @@ func (a *app) keysRotate() *cobra.Command {
 		Long:        keysRotateLong,
 		Example:     keysRotateExample,
 		Annotations: map[string]string{exitAnnotation: "0 it was done, or there was nothing to do\n1 it was refused, and nothing was changed\n2 wrong usage, or something could not be read or written; the old key is the current one"},
-		RunE:        func(cmd *cobra.Command, args []string) error { return a.runKeysRotate(cmd.Context(), f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.keepSet = cmd.Flags().Changed("keep")
+			return a.runKeysRotate(cmd.Context(), f, args)
+		},
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
@@ -146,8 +150,8 @@ func (f *keysRotateFlags) validate(args []string) (store.Period, error) {
 	if len(args) != 1 {
 		return store.Period{}, usageError("want one folder for the keys")
 	}
-	if f.keep < 0 {
-		return store.Period{}, usageError("--keep %d", f.keep)
+	if f.keep < 0 || f.keep == 0 && f.keepSet {
+		return store.Period{}, usageError("--keep %d, want the number of keys that are to stay, at least 1", f.keep)
 	}
 	if f.cert.kind != "" && !slices.Contains(selfsigned.KeyTypes(), f.cert.kind) {
 		return store.Period{}, usageError("--type %s, want %s", f.cert.kind, strings.Join(selfsigned.KeyTypes(), ", "))
@@ -165,7 +169,7 @@ func (r *rotation) readCurrent() (err error) {
 	r.current, err = store.CurrentKey(r.dir)
 	switch {
 	case errors.Is(err, store.ErrDangling):
-		return withHint(err, "remove the link, if a new key is to be made: rm %s", filepath.Join(r.dir, store.Current))
+		return withHint(err, "remove the link, if a new key is to be made: rm %s", shellWord(filepath.Join(r.dir, store.Current)))
 	case err != nil:
 		return err
 	case r.current == nil:
@@ -284,11 +288,15 @@ func (a *app) rotate(ctx context.Context, r *rotation, kind, hash, reason string
 	if kind == "" && r.current != nil {
 		kind = kindOf(&r.current.Certificate)
 	}
+	cert.kind = cmp.Or(kind, "p384")
+	if err := cert.checkBits(); err != nil {
+		return err
+	}
 	plan, err := cert.plan(r.now, r.fixed)
 	if err != nil {
 		return err
 	}
-	m, err := plan.make(ctx, cmp.Or(kind, "p384"))
+	m, err := plan.make(ctx, cert.kind)
 	if err != nil {
 		return err
 	}
@@ -322,6 +330,9 @@ func (r *rotation) trust(der []byte) error {
 	}
 	for _, c := range r.run.files {
 		name, err := c.inTree(filepath.Join(r.dir, store.Current)) // the folder's path, and not that of what the link leads to
+		if errors.Is(err, errElsewhere) {
+			err = withHint(err, "the certificate is a source of the build: keep the keys of %s in a folder of the tree", r.dir)
+		}
 		if err == nil {
 			name = path.Join(name, store.CertificatePEM)
 			err = r.run.addCertificates(c, r.flags.kconfig.trusted(), name, [][]byte{der}, former)

@@ -28,7 +28,7 @@ func (f *File) Set(name string, v Value) error {
 }
 
 func (f *File) set(name string, v Value, group []string) error {
-	if !validName(name) {
+	if !ValidName(name) {
 		return fmt.Errorf("symbol %s %w: only letters, digits and _ make a name, without %s", shorten(name), ErrInvalid, prefix)
 	}
 	if !v.valid() {

@@ -237,7 +237,7 @@ func parseLine(line string) entry {
 	}
 	if line[0] == '#' {
 		name, tail, ok := strings.Cut(strings.TrimPrefix(line, "# "+prefix), " ")
-		if !ok || !strings.HasPrefix(line, "# "+prefix) || !validName(name) || !strings.HasPrefix(tail, notSet) {
+		if !ok || !strings.HasPrefix(line, "# "+prefix) || !ValidName(name) || !strings.HasPrefix(tail, notSet) {
 			return entry{}
 		}
 		if tail != notSet {
@@ -246,7 +246,7 @@ func parseLine(line string) entry {
 		return entry{name: name, value: No}
 	}
 	name, raw, ok := strings.Cut(strings.TrimPrefix(line, prefix), "=")
-	if !ok || !strings.HasPrefix(line, prefix) || !validName(name) {
+	if !ok || !strings.HasPrefix(line, prefix) || !ValidName(name) {
 		return entry{problem: BadLine, detail: "neither a symbol's line nor a comment, Kconfig ignores it: " + shorten(line)}
 	}
 	e := entry{name: name}
@@ -254,7 +254,8 @@ func parseLine(line string) entry {
 	return e
 }
 
-func validName(name string) bool {
+// ValidName reports whether a symbol can have the name, which is without CONFIG_.
+func ValidName(name string) bool {
 	for i := range len(name) {
 		if c := name[i]; (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' {
 			return false

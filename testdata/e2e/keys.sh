@@ -67,8 +67,9 @@ verified_by() {
 # made_key TYPE OPENSSL: keys are read by it, and belong to the certificate; the
 # kernel's extract-cert takes the certificate out of the file for its build.
 made_key() {
-	local dir=$KEYS/$1
-	expect 0 '^made ' mh -q keys new --type "$1" --bits 2048 "$dir"
+	local dir=$KEYS/$1 bits=()
+	if [ "$1" = rsa ]; then bits=(--bits 2048); fi
+	expect 0 '^made ' mh -q keys new --type "$1" "${bits[@]}" "$dir"
 	[ "$(stat -c %a "$dir/signing_key.pem" "$dir/signing_prv.pem" | sort -u)" = 600 ]
 	"$2" pkey -in "$dir/signing_prv.pem" -pubout -out "$dir/key.pub"
 	"$2" x509 -inform DER -in "$dir/signing_crt.crt" -noout -pubkey >"$dir/crt.pub"
