@@ -194,6 +194,7 @@ func (a *app) editConfigs(ctx context.Context, r *kconfigRun) error {
 				return inFile(c, fmt.Errorf("--hashes: %w", err))
 			}
 		}
+		c.withoutHidden()
 	}
 	if err := a.refuseEdits(ctx, r); err != nil {
 		return err

@@ -15,15 +15,30 @@ import (
 // what its options depend on, is not judged.
 func lost(c *kconfigFile, name string) string {
 	v, ok := c.now.Get(name)
-	if _, version := c.now.Version(); version == "" || !ok {
+	switch _, version := c.now.Version(); {
+	case version == "" || !ok:
 		return ""
+	case v != kconfig.No:
+		return hidden(c, name)
+	case name == "MODULE_SIG" && c.is("SECURITY_LOCKDOWN_LSM") && !c.is("MODULE_HASHES"):
+		return "CONFIG_SECURITY_LOCKDOWN_LSM selects it"
 	}
-	if v == kconfig.No {
-		if name == "MODULE_SIG" && c.is("SECURITY_LOCKDOWN_LSM") && !c.is("MODULE_HASHES") {
-			return "CONFIG_SECURITY_LOCKDOWN_LSM selects it"
+	return ""
+}
+
+// withoutHidden takes the lines away that edits have added to say that something is
+// not set which Kconfig would not have anyway: it writes none of them.
+func (c *kconfigFile) withoutHidden() {
+	_, version := c.now.Version()
+	for _, name := range c.asked {
+		if v, ok := c.now.Get(name); version != "" && ok && v == kconfig.No && !c.old.Has(name) && hidden(c, name) != "" {
+			c.now.Delete(name)
 		}
-		return ""
 	}
+}
+
+// hidden says why Kconfig does not have an option by what others are, "" if it does.
+func hidden(c *kconfigFile, name string) string {
 	if strings.HasPrefix(name, "MODULE_") || name == "MODVERSIONS" || name == "MODPROBE_PATH" {
 		if !c.is("MODULES") {
 			return "it needs CONFIG_MODULES=y"
