@@ -23,7 +23,7 @@ type Sum struct {
 	// module. The kinds are Missing and Corrupt.
 	Problem *Problem
 
-	Payload, Leaf hashset.Digest // Leaf: for Merkle and listed modules only
+	Payload, Leaf hashset.Digest // Leaf: for Merkle and listed modules only; of scheme "" zero
 	Compression   kmod.Compression
 	Stored        int64 // size of the file in bytes
 	Decoded       int64 // and after decompression
@@ -50,7 +50,8 @@ type Progress func(stored int64)
 
 // Sums reads the modules and computes their digests: the listed ones in their
 // order, then the others by name. The result does not depend on the number of
-// workers. An error is trouble with reading, the first by position.
+// workers. An error is trouble with reading, the first by position. Scheme "" leaves
+// the digests out, for who only looks into the modules.
 func (b *Build) Sums(ctx context.Context, scheme hashset.Scheme, progress Progress) ([]Sum, error) {
 	return b.sums(ctx, scheme, progress, nil)
 }
@@ -138,6 +139,19 @@ func (w *worker) sum(i int, s *Sum, visit Visitor) error {
 		}
 		s.TrailerName = m.TrailerName(s.Signer)
 	}
+	if err := w.digest(s, m); err != nil {
+		return err
+	}
+	if err := w.proof(s, m); err != nil || visit == nil {
+		return err
+	}
+	return visit(i, s, m)
+}
+
+func (w *worker) digest(s *Sum, m *kmod.Module) error {
+	if w.scheme == "" {
+		return nil
+	}
 	hash := w.plain
 	if s.Pos >= 0 {
 		hash = w.leaf
@@ -147,10 +161,7 @@ func (w *worker) sum(i int, s *Sum, visit Visitor) error {
 		return err
 	}
 	s.Payload, s.Leaf = hash.Sum()
-	if err := w.proof(s, m); err != nil || visit == nil {
-		return err
-	}
-	return visit(i, s, m)
+	return nil
 }
 
 // proof reads the proof and follows it.

@@ -152,12 +152,21 @@ func (c *checker) signatureChecker(b *kbuild.Build, a Against) kbuild.Visitor {
 		}
 		sig := &Signature{Name: s.Name, Path: s.File.Path()}
 		c.checks[i] = sig
-		return sig.check(ring, a.Keys.Listing, s, m)
+		p := modsig.NewPayload(m.Payload(), m.Trailer.Payload)
+		if hashed {
+			p.SetDigest(crypto.SHA256, s.Payload[:])
+		}
+		if err := sig.check(ring, a.Keys.Listing, p, m); err != nil || hashed || sig.Kind == "" {
+			return err
+		}
+		sum, err := p.Digest(crypto.SHA256) // by which it may be allowed
+		copy(s.Payload[:], sum)
+		return err
 	}
 }
 
 // check fills in the kernel's answer. The error is one of reading.
-func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m *kmod.Module) error {
+func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, p *modsig.Payload, m *kmod.Module) error {
 	refuse := func(k Kind, e modsig.Errno, format string, args ...any) error {
 		x.Kind, x.Errno, x.Reason = k, e, fmt.Sprintf(format, args...)
 		return nil
@@ -186,8 +195,6 @@ func (x *Signature) check(r *modsig.Keyring, l *modsig.Listing, s *kbuild.Sum, m
 		if whole(msg) && t.Payload > maxWhole {
 			return refuse(Unchecked, modsig.Unknown, "ML-DSA over %d bytes, more than %d are not read at once", t.Payload, int64(maxWhole))
 		}
-		p := modsig.NewPayload(m.Payload(), t.Payload)
-		p.SetDigest(crypto.SHA256, s.Payload[:])
 		x.Key, err = r.Verify(msg, p)
 		for i := range x.Signers {
 			x.Signers[i].Value = nil // holds the whole message, of thousands of modules

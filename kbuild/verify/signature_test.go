@@ -5,19 +5,15 @@ package verify
 import (
 	"bytes"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/modhash/modhash/hashset"
-	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/image"
 	"github.com/modhash/modhash/kbuild/kmod"
 	"github.com/modhash/modhash/modsig"
@@ -57,12 +53,8 @@ func checkBytes(t *testing.T, op *kmod.Opener, r *modsig.Keyring, l *modsig.List
 	} else if err != nil {
 		t.Fatal(err)
 	}
-	h := sha256.New()
-	if _, err := io.Copy(h, m.Payload()); err != nil {
-		t.Fatal(err)
-	}
 	x := &Signature{}
-	if err := x.check(r, l, &kbuild.Sum{Payload: hashset.Digest(h.Sum(nil))}, m); err != nil {
+	if err := x.check(r, l, modsig.NewPayload(m.Payload(), m.Trailer.Payload), m); err != nil {
 		t.Fatal(err)
 	}
 	if (x.Kind == "") != (x.Errno == "") || (x.Kind == "") != (x.Key != nil) {

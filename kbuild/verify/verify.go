@@ -209,7 +209,7 @@ func Build(ctx context.Context, b *kbuild.Build, against Against, o *Options) (*
 	case against.Kernel == nil && m != nil:
 		scheme = m.Scheme
 	case against.Kernel == nil && against.Keys != nil:
-		scheme = hashset.Flat
+		scheme = "" // a signature has a digest of its own
 	}
 	c := &checker{m: m, o: o, r: &Result{Manifest: m}, reported: map[string]bool{}}
 	var err error
