@@ -17,6 +17,7 @@
 # trees.sh    two builders, and the states that they build
 # rows.sh     what lint says, and the table
 # kconfig.sh, second.sh, keys.sh, load.sh, small.sh, rust.sh: the rules
+# ml-dsa.sh   no rule: what a kernel with ML-DSA says to its signatures; ml-dsa.tsv
 #
 # results.tsv is the table, see rows.sh; that of a run is left beside the trees. The
 # versions of kernel and compiler may differ from it, the rest may not.
@@ -37,7 +38,7 @@ set -euo pipefail
 . "$KERNEL_DIR/boot.sh"
 # shellcheck source-path=SCRIPTDIR source=trees.sh
 . "$ROOT_DIR/testdata/e2e-causes/trees.sh"
-for part in rows kconfig second keys load small rust; do
+for part in rows kconfig second keys load small rust ml-dsa; do
 	# shellcheck source=/dev/null
 	. "$CAUSES_DIR/$part.sh"
 done
@@ -56,6 +57,7 @@ CAUSES=(
 	no_decompress decompress_other no_hashes no_authentication
 	randstruct_seed randstruct_script latent_entropy
 	gcov debug_paths pahole_parallel debug_efi rust_paths
+	ml_dsa
 )
 
 # every_rule: each rule that the program has is in the table.
@@ -106,6 +108,8 @@ main() {
 		source_unpack "$name"
 	done
 	bindgen_fetch
+	builder_make newest
+	newest_unpack
 	# The cache is not needed any more, and this takes long.
 	exec 9>&-
 	init_build

@@ -53,21 +53,27 @@ trees_open() {
 	install -m 755 "$MODHASH" "$TREES/bin/modhash"
 }
 
-# source_unpack NAME: the patched source in TREES/NAME/src. What is left out is
-# half of it and takes no part in a build for this machine.
-source_unpack() {
-	local dir=$TREES/$1 start=$SECONDS deb
-	[ ! -f "$dir/src/.patched" ] || return 0
-	deb=$(corpus_file source-6.12)
-	sha256_is "$deb" "$(awk -F '\t' '$1 == "source-6.12" && $8 == "newest" { print $6 }' "$CORPUS")" ||
+# source_extract ROLE FOLDER: the distribution's source of that role, see corpus.sh.
+# What is left out is half of it and takes no part in a build for this machine.
+source_extract() {
+	local role=$1 folder=$2 deb
+	deb=$(corpus_file "$role")
+	sha256_is "$deb" "$(awk -F '\t' -v role="$role" '$1 == role && $8 == "newest" { print $6 }' "$CORPUS")" ||
 		die "$deb is damaged: run corpus.sh"
-	rm -rf "$dir"
-	mkdir -p "$dir/src"
+	mkdir -p "$folder"
 	dpkg-deb --fsys-tarfile "$deb" | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |
-		tar -xJ -C "$dir/src" --strip-components=1 --no-same-owner \
+		tar -xJ -C "$folder" --strip-components=1 --no-same-owner \
 			--exclude='*/tools/testing' --exclude='*/Documentation/*.rst' \
 			--exclude='*/drivers/gpu/*.[ch]' --exclude='*/drivers/net/*.[ch]' \
 			--exclude='*/drivers/media/*.[ch]' --exclude='*/sound/soc/*.[ch]'
+}
+
+# source_unpack NAME: the patched source in TREES/NAME/src.
+source_unpack() {
+	local dir=$TREES/$1 start=$SECONDS
+	[ ! -f "$dir/src/.patched" ] || return 0
+	rm -rf "$dir"
+	source_extract source-6.12 "$dir/src"
 	patch -d "$dir/src" -p1 -s -F0 --no-backup-if-mismatch <"$(kernel_patch)" >>"$LOG" 2>&1 || {
 		tail -n 20 "$LOG" >&2
 		die "the patch does not apply to linux-source $(corpus_version source-6.12)"
