@@ -21,11 +21,12 @@ ML-DSA keys in files they are the same in every run.
 
 A module that is signed by this key already, over what it holds now and in this
 form, is not touched, unless it is compressed in a way that a kernel's own
-decompressor may not take: then it is compressed again. One that ends in anything else is refused; --replace takes that
-away first. Signatures are never stacked. A module that a hashset covers, because it
-carries a proof, or because the modhash.manifest in its modules folder or --manifest
-lists it, is refused too: a kernel checks it by the hashset or by the signature, not
-by both. --covered says otherwise.
+decompressor may not take: then it is compressed again. One that ends in anything
+else is refused; --replace takes that away first. Signatures are never stacked. A
+module that a hashset covers, because it carries a proof, or because the
+modhash.manifest in its modules folder or --manifest lists it, is refused too: a
+kernel checks it by the hashset or by the signature, not by both. --covered says
+otherwise.
 
 With --dkms, the modules are all that dkms built for a kernel, in its tree and where
 they are installed, whoever signed them before (--replace is implied). A module of the

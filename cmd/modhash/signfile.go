@@ -32,9 +32,9 @@ it in its place; also when the program is called sign-file (by a link).
   -s  append the signature message in the file SIGNATURE; HASH and CERT do not matter
 
 HASH is a digest as OpenSSL calls it, of those that current kernels verify. KEY is as in
-"modhash sign", and RSA keys of 1024 and 1536 bits sign too (not of 512); the PIN of an encrypted one is in the environment variable
-KBUILD_SIGN_PIN and is asked for nowhere else. CERT is PEM or DER. Without DEST, MODULE
-is replaced.
+"modhash sign", and RSA keys of 1024 and 1536 bits sign too (not of 512); the PIN of
+an encrypted one is in the environment variable KBUILD_SIGN_PIN and is asked for
+nowhere else. CERT is PEM or DER. Without DEST, MODULE is replaced.
 
 Signatures by RSA keys are the same byte for byte. With ECDSA and ML-DSA keys in files
 they are the same in every run, which those of the kernel's program are not. The

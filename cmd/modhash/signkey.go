@@ -30,10 +30,11 @@ const pinVariable = "KBUILD_SIGN_PIN"
 const keyHelp = `KEY is a file with a private key (PEM, or PKCS #8 in DER), encrypted or not, or
 exec:PROGRAM ARGUMENT..., a program that signs digests, such as the client of a key
 service ("go doc modsig/keys" describes what it is asked and answers: each line at
-once, without waiting for the end of its input), or the pkcs11: URI (RFC 7512) of a key in a token, which the program modhash-pkcs11 meets. CERT is an
-X.509 certificate, PEM or DER; by default the one that is with the key. A PIN is taken
-from the URI (pin-source), or else --pin-file, or else the environment variable that
---pin-env names, or else asked for on the terminal; it is tried once.`
+once, without waiting for the end of its input), or the pkcs11: URI (RFC 7512) of a
+key in a token, which the program modhash-pkcs11 meets. CERT is an X.509 certificate,
+PEM or DER; by default the one that is with the key. A PIN is taken from the URI
+(pin-source), or else --pin-file, or else the environment variable that --pin-env
+names, or else asked for on the terminal; it is tried once.`
 
 // keyFlags are the options of every verb that signs.
 type keyFlags struct {
