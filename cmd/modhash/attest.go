@@ -44,7 +44,7 @@ about ORIGINAL itself, a package that REBUILT must equal bit for bit.
 
 Forms: link is an in-toto Link as rebuilderd has it, signed with Ed25519. It has no
 place for version, architecture and time. dsse is DSSE with an in-toto Statement,
-which has; ECDSA keys can sign it too. The time is that of --time or of
+which has; ECDSA keys (P-256, P-384, P-521) can sign it too. RSA keys sign neither. The time is that of --time or of
 SOURCE_DATE_EPOCH, else there is none.
 
 With --disagreement a result that differs is stated too, as DSSE with the predicate

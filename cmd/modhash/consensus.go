@@ -32,8 +32,8 @@ the same bytes, and the same manifest was given with --manifest, so that it is k
 what they cover. The first line of the output is the verdict.
 
 A rebuilder is a name, one or several files with public keys (PEM; as rebuilderd
-publishes them, as "modhash attest --write-public-key" writes them, or certificates), and
-perhaps the address of its rebuilderd:
+publishes them, as "modhash attest --write-public-key" writes them, or certificates;
+Ed25519 or ECDSA, no RSA), and perhaps the address of its rebuilderd:
 
   alice alice.pub
   bob   worker.pub daemon.pub https://rebuilder.example.org
@@ -43,7 +43,8 @@ a comment and files are relative to its folder. Each rebuilder has one vote, how
 many keys and links.
 
 LINK is a link, or a folder of them, in either of the forms that "modhash attest"
-writes. An address is asked for attestations of the package by that name, version and
+writes. In a folder, what is called *.modhash, *.manifest, *.pub or *.pem is passed
+over; all else is a link, or listed. An address is asked for attestations of the package by that name, version and
 architecture, by rebuilderd's API; nothing is sent anywhere else, and without an
 address nothing at all. TLS certificates are verified, http:// is for this machine
 only, redirects to other servers are not followed, and a server has --timeout seconds.
@@ -288,12 +289,12 @@ func readBounded(ctx context.Context, path string, limit int64) ([]byte, error) 
 const maxFolder = 10000
 
 // expandFolders replaces folders by the files in them that want takes, sorted.
-func expandFolders(paths []string, want func(name string) bool) ([]string, error) {
-	var out []string
+// What is wanted and no regular file, such as a symbolic link, is skipped.
+func expandFolders(paths []string, want func(name string) bool) (out, skipped []string, err error) {
 	for _, p := range paths {
 		st, err := os.Stat(p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !st.IsDir() {
 			out = append(out, p)
@@ -301,32 +302,39 @@ func expandFolders(paths []string, want func(name string) bool) ([]string, error
 		}
 		entries, err := os.ReadDir(p)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		n := 0
 		for _, e := range entries {
-			if !e.Type().IsRegular() || !want(e.Name()) {
+			if !want(e.Name()) {
 				continue
 			}
 			if n++; n > maxFolder {
-				return nil, fmt.Errorf("%s holds more than %d files", p, maxFolder)
+				return nil, nil, fmt.Errorf("%s holds more than %d files", p, maxFolder)
 			}
-			out = append(out, filepath.Join(p, e.Name()))
+			if path := filepath.Join(p, e.Name()); e.Type().IsRegular() {
+				out = append(out, path)
+			} else {
+				skipped = append(skipped, path)
+			}
 		}
 		if n == 0 {
-			return nil, fmt.Errorf("%s holds nothing to read", p)
+			return nil, nil, fmt.Errorf("%s holds nothing to read", p)
 		}
 	}
-	return out, nil
+	return out, skipped, nil
 }
 
 // readLinks adds the links in files. One that cannot be read is no vote.
 func (a *app) readLinks(ctx context.Context, poll *attest.Poll, args []string) error {
-	paths, err := expandFolders(args, func(name string) bool {
+	paths, skipped, err := expandFolders(args, func(name string) bool {
 		return !slices.Contains([]string{".modhash", ".manifest", ".pub", ".pem"}, filepath.Ext(name))
 	})
 	if err != nil {
 		return err
+	}
+	for _, p := range skipped {
+		poll.Fail(p, "", attest.Unreachable, "it is no regular file")
 	}
 	for _, p := range paths {
 		data, err := readBounded(ctx, p, attest.MaxLink)
@@ -394,9 +402,12 @@ func reasonOf(err error) attest.Reason {
 
 // addManifests reads manifests one after the other.
 func (a *app) addManifests(ctx context.Context, r *attest.Result, args []string) error {
-	paths, err := expandFolders(args, func(name string) bool { return filepath.Ext(name) == ".modhash" })
+	paths, skipped, err := expandFolders(args, func(name string) bool { return filepath.Ext(name) == ".modhash" })
 	if err != nil {
 		return err
+	}
+	if len(skipped) > 0 {
+		return fmt.Errorf("%s is no regular file", skipped[0])
 	}
 	for _, p := range paths {
 		data, err := readBounded(ctx, p, hashset.MaxSize)

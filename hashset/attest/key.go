@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -23,7 +24,8 @@ import (
 const MaxKeys = 1 << 20
 
 // PublicKey is a key that links are verified with: Ed25519, or ECDSA on P-256,
-// P-384 or P-521.
+// P-384 or P-521. RSA is not taken: rebuilderd has no such keys, and nothing is signed
+// with them here that an Ed25519 key would not sign as well.
 type PublicKey struct {
 	// ID is what links name the key by, in hex.
 	ID string
@@ -64,6 +66,8 @@ func NewPublicKey(key crypto.PublicKey) (*PublicKey, error) {
 		}
 		text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 		kind, scheme, public = "ecdsa", s.name, string(text[:len(text)-1])
+	case *rsa.PublicKey:
+		return nil, errors.New("links are signed with Ed25519 or ECDSA, not with RSA")
 	default:
 		return nil, fmt.Errorf("links are signed with Ed25519 or ECDSA, not with a key of type %T", key)
 	}

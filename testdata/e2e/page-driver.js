@@ -30,7 +30,7 @@ window.addEventListener("load", () => {
 	key($("#map"), "Enter");
 	say("enter", document.activeElement.id + " " + !$("#detail").hidden);
 	key($("#detail"), "Escape");
-	say("escape", $("#detail").hidden);
+	say("escape", $("#detail").hidden + " " + document.activeElement.id);
 	$("#table tr.change").click();
 	say("strip", document.querySelectorAll("#detail .strip rect.change").length + " " + $("#detail .strip rect.change").parentNode.firstChild.textContent);
 	$("#legend button").click();

@@ -47,7 +47,7 @@ pages_used() {
 		arrow: true
 		map: true
 		enter: detail true
-		escape: true
+		escape: true map
 		strip: 2 .text: 1,500 bytes in A, 1,500 bytes in B; 1 / 1 differ
 		filter: 1 true
 		alien: 0

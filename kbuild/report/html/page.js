@@ -179,10 +179,18 @@
 		}
 		return t;
 	};
+	// Who leaves it is back where it was opened from.
+	let from = null;
+	const leave = () => {
+		panel.hidden = true;
+		if (from) from.focus();
+		if (roaming && document.activeElement !== from) roaming.focus();
+	};
 	const choose = (i, go) => {
+		if (!panel.contains(document.activeElement)) from = document.activeElement;
 		const d = data[i], close = element("button", "close");
 		close.type = "button";
-		close.addEventListener("click", () => { panel.hidden = true; if (roaming) roaming.focus(); });
+		close.addEventListener("click", leave);
 		panel.replaceChildren(element("h3", names[i]), element("p", [rows[i].cells[1].textContent, rows[i].cells[2].textContent].filter(Boolean).join("; ")));
 		if (d === 1) panel.append(element("p", "What differs is not on this page, which would be too large. modhash diff --module says it.", "left"));
 		if (d && d.b) {
@@ -203,7 +211,7 @@
 		point(i);
 		if (go) { panel.focus({ preventScroll: true }); panel.scrollIntoView({ block: "nearest" }); }
 	};
-	panel.addEventListener("keydown", (e) => { if (e.key === "Escape") { panel.hidden = true; if (roaming) roaming.focus(); } });
+	panel.addEventListener("keydown", (e) => { if (e.key === "Escape") leave(); });
 
 	$("tools").hidden = false;
 	filter();
