@@ -39,7 +39,8 @@
 // twice, no unknown key in what is signed, names in their exact case, lower-case
 // hex, strict base64. What others accept beyond that is no vote here. Keys that
 // are unknown are passed over where nobody signs them: beside "signed", and in a
-// signature.
+// signature. Not so a key that is a known one in another case, or of the other
+// form.
 //
 // # Keys
 //

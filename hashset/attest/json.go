@@ -145,6 +145,17 @@ func asObject(where string, v any, keys ...string) (object, error) {
 	return o, nil
 }
 
+// oneCase refuses a key that differs from a known one in its case only: there are
+// readers who take it for that.
+func oneCase(where string, o object, keys ...string) error {
+	for _, k := range sortedKeys(o) {
+		if !slices.Contains(keys, k) && slices.ContainsFunc(keys, func(known string) bool { return strings.EqualFold(k, known) }) {
+			return malformed("%s has a key %q", where, k)
+		}
+	}
+	return nil
+}
+
 func asString(where string, v any) (string, error) {
 	s, ok := v.(string)
 	if !ok {

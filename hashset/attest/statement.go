@@ -215,11 +215,29 @@ func Parse(data []byte) (*Link, error) {
 		return nil, err
 	}
 	if o, ok := v.(object); ok {
+		if err := oneForm(o); err != nil {
+			return nil, err
+		}
 		if _, dsse := o["payloadType"]; dsse {
 			return parseEnvelope(v)
 		}
 	}
 	return parseMetablock(v)
+}
+
+// oneForm refuses a document that one reader can take for a link, and another one for
+// an envelope, or that has another one for readers who do not heed the case of keys.
+func oneForm(o object) error {
+	if err := oneCase("the document", o, "signatures", "signed", "payload", "payloadType"); err != nil {
+		return err
+	}
+	_, link := o["signed"]
+	_, payload := o["payload"]
+	_, kind := o["payloadType"]
+	if link && (payload || kind) {
+		return malformed("the document is both a link and an envelope")
+	}
+	return nil
 }
 
 // Verify returns which of the keys have signed. Signatures by others are passed
@@ -257,6 +275,9 @@ func parseSignatures(v any, decode func(where string, v any) ([]byte, error)) ([
 	for i, v := range list {
 		where := fmt.Sprintf("signature %d", i+1)
 		o, err := asObject(where, v, "keyid", "sig", "*")
+		if err == nil {
+			err = oneCase(where, o, "keyid", "sig")
+		}
 		if err != nil {
 			return nil, err
 		}
