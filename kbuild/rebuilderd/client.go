@@ -183,6 +183,9 @@ func parseRecords(answer []byte, s attest.Subject) ([]record, error) {
 	if err := json.Unmarshal(answer, &list); err != nil {
 		return nil, fmt.Errorf("the answer is no list of packages: %w", err)
 	}
+	if list.Records == nil {
+		return nil, errors.New("the answer is no list of packages: it has no records")
+	}
 	var found []record
 	for _, r := range list.Records {
 		if r.Name != s.Name || r.Version != s.Version || r.Arch != s.Arch || r.Build == nil || r.Artifact == nil {

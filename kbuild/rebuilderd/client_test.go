@@ -83,6 +83,7 @@ func TestHostile(t *testing.T) {
 		"forbidden":     {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusForbidden) }, "status 403", 1},
 		"nothing":       {func(http.ResponseWriter, *http.Request) {}, "no list", 1},
 		"no records":    {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"total":0,"records":[]}`) }, "no attestation", 1},
+		"another JSON":  {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"total":0}`) }, "no list", 1},
 		"not JSON":      {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `<html>`) }, "no list", 1},
 		"bad ids":       {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.ReplaceAll(list, ":7,", ":-7,")) }, "build -7", 1},
 		"hangs up": {func(w http.ResponseWriter, _ *http.Request) {
