@@ -58,7 +58,8 @@ one too, and neither does anything of a rebuilder who states two things.
 
 Manifests given with --manifest are matched to what is signed by their digest. If
 those of several rebuilders differ, the modules are listed that they do not agree on,
-with those who differ from most, and separately the root and the kernel image.
+with those who differ from most, and separately the root, the kernel image and, where
+it differs, the order.
 
 With --accept ` + report.UnseenManifest + ` the manifest need not be given; the exit code is then 3.`
 

@@ -217,6 +217,39 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestCompareOrder: manifests without a hashset that differ in the order of their
+// modules alone.
+func TestCompareOrder(t *testing.T) {
+	bare := func(m *hashset.Manifest) { m.Scheme, m.Root = hashset.None, hashset.Root{} }
+	one := manifest(t, 30, bare)
+	turned := manifest(t, 30, func(m *hashset.Manifest) {
+		bare(m)
+		m.Entries[3], m.Entries[4] = m.Entries[4], m.Entries[3]
+	})
+	p := poll(t, 2, 3)
+	for i, doc := range [][]byte{one, one, turned} {
+		p.Add(fmt.Sprint(i), link(t, fmt.Sprintf("r%02d", i), doc))
+	}
+	r := p.Count()
+	r.AddManifest("one", one)
+	r.AddManifest("turned", turned)
+	c := r.Compare()
+	if c.Agreed != 30 || len(c.Contested) != 0 || c.Root.Contested() || !c.Order.Contested() || !slices.Equal(c.Order.Outliers, []string{"r02"}) {
+		t.Errorf("%+v", c)
+	}
+
+	p = poll(t, 1, 2)
+	fewer := manifest(t, 29, bare)
+	p.Add("one", link(t, "r00", one))
+	p.Add("fewer", link(t, "r01", fewer))
+	r = p.Count()
+	r.AddManifest("one", one)
+	r.AddManifest("fewer", fewer)
+	if c := r.Compare(); c.Order.Name != "" || c.Order.Contested() {
+		t.Errorf("the order of other modules: %+v", c.Order)
+	}
+}
+
 // TestTwenty counts 20 rebuilders with manifests as large as a distribution's:
 // 12 honest, others faulty, malicious, late, duplicated, with two keys.
 func TestTwenty(t *testing.T) {

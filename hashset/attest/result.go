@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ type tally struct {
 	groups  []int // in the order in which they came
 	modules map[string]*row
 	order   []string // names, as they were met
-	head    [3]row   // build, root, image
+	head    [4]row   // build, root, image, order
 }
 
 // row is one thing: the values, and which groups state them.
@@ -102,6 +103,7 @@ func (t *tally) add(group int, m *hashset.Manifest) {
 	t.head[0].add(group, m.Release+", "+m.Arch)
 	t.head[1].add(group, rootText(m))
 	t.head[2].add(group, m.Image.String())
+	names := sha256.New()
 	for _, e := range m.Entries {
 		w := t.modules[e.Name]
 		if w == nil {
@@ -111,7 +113,9 @@ func (t *tally) add(group int, m *hashset.Manifest) {
 			t.order = append(t.order, name)
 		}
 		w.add(group, string(e.Digest[:]))
+		fmt.Fprintln(names, e.Name)
 	}
+	t.head[3].add(group, hex.EncodeToString(names.Sum(nil)))
 }
 
 func rootText(m *hashset.Manifest) string {
@@ -132,7 +136,7 @@ type Choice struct {
 
 // Part is one thing that manifests state.
 type Part struct {
-	Name    string   // "build", "root", "image", or a module
+	Name    string   // "build", "root", "image", "order", or a module
 	Choices []Choice // most rebuilders first
 	// Outliers are the rebuilders that do not state the first choice; none if
 	// there is no such choice, because as many state another one.
@@ -150,6 +154,7 @@ type Comparison struct {
 	Build      Part     // release and architecture
 	Root       Part
 	Image      Part
+	Order      Part   // SHA-256 of the modules' names, a line each; empty if not all have the same modules
 	Modules    int    // in all manifests together
 	Agreed     int    // of those, stated alike by all
 	Contested  []Part // the others, in the order of the manifests
@@ -173,6 +178,7 @@ func (r *Result) Compare() *Comparison {
 	}
 	c.Build, c.Root, c.Image = r.part("build", &t.head[0]), r.part("root", &t.head[1]), r.part("image", &t.head[2])
 	c.Modules = len(t.order)
+	alike := true
 	for _, name := range t.order {
 		w := t.modules[name]
 		if len(w.values) == 1 && len(w.groups[0]) == len(t.groups) {
@@ -180,9 +186,16 @@ func (r *Result) Compare() *Comparison {
 			continue
 		}
 		c.Contested = append(c.Contested, r.modulePart(name, w))
+		alike = alike && !slices.ContainsFunc(c.Contested[len(c.Contested)-1].Choices, func(ch Choice) bool { return ch.Value == missing })
+	}
+	if alike {
+		c.Order = r.part("order", &t.head[3])
 	}
 	return c
 }
+
+// missing is the choice of who does not have a module.
+const missing = "missing"
 
 // modulePart is part of a module, whose values are raw digests.
 func (r *Result) modulePart(name string, w *row) Part {
@@ -196,7 +209,7 @@ func (r *Result) modulePart(name string, w *row) Part {
 	}
 	for _, g := range r.tally.groups {
 		if !there[g] {
-			words.add(g, "missing")
+			words.add(g, missing)
 		}
 	}
 	return r.part(name, words)

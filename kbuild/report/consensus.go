@@ -155,6 +155,9 @@ func (p *page) consensusCompare(r *attest.Result) {
 	for _, part := range []attest.Part{c.Build, c.Root, c.Image} {
 		p.field(part.Name, "%s", partWords(&part))
 	}
+	if c.Order.Contested() {
+		p.field("order", "%s", partWords(&c.Order))
+	}
 	for _, o := range outliers(c) {
 		p.field("outlier", "%s in %s", Safe(o.name), strings.Join(o.in, ", "))
 	}
@@ -206,7 +209,7 @@ func outliers(c *attest.Comparison) []outlier {
 	for i := range c.Contested {
 		note(&c.Contested[i], true)
 	}
-	for _, p := range []attest.Part{c.Build, c.Root, c.Image} {
+	for _, p := range []attest.Part{c.Build, c.Root, c.Image, c.Order} {
 		note(&p, false)
 	}
 	var out []outlier

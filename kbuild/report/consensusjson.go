@@ -49,6 +49,7 @@ type partsDoc struct {
 	Build      partDoc   `json:"build"`
 	Root       partDoc   `json:"root"`
 	Image      partDoc   `json:"image"`
+	Order      *partDoc  `json:"order,omitempty"` // if all have the same modules
 	Modules    int       `json:"modules"`
 	Agreed     int       `json:"modules_agreed"`
 	Contested  []partDoc `json:"modules_contested"`
@@ -107,6 +108,10 @@ func ConsensusJSON(w io.Writer, r *attest.Result) error {
 		doc.Parts = &partsDoc{
 			Rebuilders: texts(c.Rebuilders), Without: texts(c.Without), Build: newPartDoc(&c.Build), Root: newPartDoc(&c.Root), Image: newPartDoc(&c.Image),
 			Modules: c.Modules, Agreed: c.Agreed, Contested: []partDoc{},
+		}
+		if c.Order.Name != "" {
+			d := newPartDoc(&c.Order)
+			doc.Parts.Order = &d
 		}
 		for i := range c.Contested {
 			doc.Parts.Contested = append(doc.Parts.Contested, newPartDoc(&c.Contested[i]))
