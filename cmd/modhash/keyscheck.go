@@ -52,6 +52,7 @@ type keysCheckFlags struct {
 	config, release      string
 	sigEnforce, lockdown string
 	enforcing            bool
+	format               string
 }
 
 func (a *app) keysCheck() *cobra.Command {
@@ -70,6 +71,7 @@ func (a *app) keysCheck() *cobra.Command {
 	fl.StringVar(&f.sigEnforce, "sig-enforce", "", "read from `FILE` whether the kernel demands signatures (default, with /proc/keys: "+sigEnforceFile+")")
 	fl.StringVar(&f.lockdown, "lockdown", "", "read from `FILE` whether it is locked down (default, with /proc/keys: "+lockdownFile+")")
 	fl.BoolVar(&f.enforcing, "enforcing", false, "demand that the running kernel enforces signatures")
+	registerFormat(cmd, &f.format)
 	f.image.register(cmd)
 	return cmd
 }
@@ -100,6 +102,9 @@ type keyCheck struct {
 func (a *app) runKeysCheck(ctx context.Context, f *keysCheckFlags, args []string) error {
 	if len(args) != 2 {
 		return usageError("want an image or a copy of /proc/keys, and a certificate")
+	}
+	if err := checkFormat(f.format); err != nil {
+		return err
 	}
 	if err := f.image.check(); err != nil {
 		return err
@@ -134,7 +139,13 @@ func (a *app) runKeysCheck(ctx context.Context, f *keysCheckFlags, args []string
 	if err := f.checkRunning(c, listing); err != nil {
 		return err
 	}
-	if err := a.printKeyCheck(c); err != nil {
+	write := func() error { return a.printKeyCheck(c) }
+	if f.format == "json" {
+		write = func() error {
+			return a.output(ctx, "", func(w io.Writer) error { return report.KeyCheckJSON(w, c.report(der)) })
+		}
+	}
+	if err := write(); err != nil {
 		return err
 	}
 	return code(c.exit())
@@ -398,13 +409,52 @@ func (c *keyCheck) exit() int {
 	return exitOK
 }
 
+// verdict is that of the JSON form.
+func (c *keyCheck) verdict() string {
+	switch exit := c.exit(); {
+	case exit == exitOK:
+		return "trusted"
+	case exit == exitTrouble:
+		return "unknown"
+	case c.in == load.Yes && c.accepted != load.No && c.readable == "":
+		return "not-enforced"
+	}
+	return "not-trusted"
+}
+
+// report is what was found out, for programs.
+func (c *keyCheck) report(der []byte) *report.KeyCheck {
+	r := &report.KeyCheck{
+		Verdict: c.verdict(), Target: c.target, Path: c.path, Certificate: certlist.ParseOne(der),
+		In: factOf(c.in, c.where), Read: factOf(load.Yes, ""), Accepted: factOf(c.accepted, c.why),
+	}
+	if c.readable != "" {
+		r.Read = factOf(load.No, c.readable)
+	}
+	if c.asked {
+		f := factOf(c.enforces, c.enforcement)
+		r.Enforces = &f
+	}
+	return r
+}
+
+// factOf is an answer; what text says before a colon of it is left out of the detail.
+func factOf(f load.Fact, text string) report.Fact {
+	answer := map[load.Fact]string{load.Yes: "yes", load.No: "no", load.Maybe: "unknown"}[f]
+	for _, word := range []string{"yes: ", "no: ", "not known: "} {
+		text = strings.TrimPrefix(text, word)
+	}
+	return report.Fact{Answer: answer, Detail: text}
+}
+
 func (a *app) printKeyCheck(c *keyCheck) error {
 	word := map[load.Fact]string{load.Yes: "yes", load.No: "no", load.Maybe: "not known"}
-	verdict := map[int]string{exitOK: "trusted: %s is in %s", exitFinding: "not trusted: %s is not taken by %s", exitTrouble: "not known: whether %s counts in %s"}[c.exit()]
-	switch {
-	case c.exit() == exitFinding && c.in == load.Yes && c.accepted != load.No && c.readable == "":
-		verdict = "not enforced: %s is in %s, whose kernel loads modules without a signature"
-	case c.exit() == exitFinding && c.in == load.No:
+	verdict := map[string]string{
+		"trusted": "trusted: %s is in %s", "unknown": "not known: whether %s counts in %s",
+		"not-trusted":  "not trusted: %s is not taken by %s",
+		"not-enforced": "not enforced: %s is in %s, whose kernel loads modules without a signature",
+	}[c.verdict()]
+	if c.verdict() == "not-trusted" && c.in == load.No {
 		verdict = "not trusted: %s is not in %s"
 	}
 	lines := []string{fmt.Sprintf(verdict, c.path, c.target)}
@@ -422,10 +472,5 @@ func (a *app) printKeyCheck(c *keyCheck) error {
 	if c.asked {
 		add("enforces", c.enforcement)
 	}
-	for _, l := range lines {
-		if err := a.say("%s", report.Safe(l)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.sayLines(lines)
 }
