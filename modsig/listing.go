@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,8 +18,10 @@ import (
 // holds no key, so it can tell that a signer may be known there, and nothing about
 // a signature; nor does it tell which keyring a key is in.
 type Listing struct {
-	keys   [][]byte // the key id, or the serial number of a certificate without one
-	denied []string // "tbs:…" and "bin:…", of the blacklist
+	keys    [][]byte // the key id, or the serial number of a certificate without one
+	revoked [][]byte // those among them that only the blacklist can hold
+	denied  []string // "tbs:…" and "bin:…", of the blacklist
+	held    int      // by the blacklist: what is denied, and certificates
 }
 
 // maxListing is above any listing in bytes.
@@ -31,7 +34,8 @@ var ErrNotListing = errors.New("not a listing of /proc/keys")
 //
 //	0f8f2ca1 I------     1 perm 1f030000     0     0 asymmetri NAME: HEX: X509.rsa 89abcdef []
 //
-// Keys of other types than asymmetric and blacklist are passed over. The error wraps
+// Keys of other types than asymmetric and blacklist are passed over, but for the
+// keyring .blacklist, the line of which says how many keys it holds. The error wraps
 // [ErrNotListing], or is one of r.
 func ReadListing(r io.Reader) (*Listing, error) {
 	in := bufio.NewScanner(io.LimitReader(r, maxListing+1))
@@ -75,12 +79,24 @@ func (l *Listing) add(line string) error {
 	case "asymmetri":
 		if k, ok := parseDescription(rest); ok {
 			l.keys = append(l.keys, k)
+			if f[4] == revokedLater {
+				l.revoked = append(l.revoked, k)
+			}
+		}
+	case "keyring":
+		if n, ok := strings.CutPrefix(strings.TrimSpace(rest), ".blacklist: "); ok {
+			l.held, _ = strconv.Atoi(n) // "empty" is none
 		}
 	case "blacklist":
 		l.denied = append(l.denied, strings.TrimSpace(rest))
 	}
 	return nil
 }
+
+// revokedLater are the permissions that certificates have which the kernel takes from
+// the firmware's lists of revoked ones (add_key_to_revocation_list in certs/blacklist.c).
+// Those of its own list have what trusted ones have.
+const revokedLater = "0b010000"
 
 func isHex(s string, n int) bool {
 	_, err := hex.DecodeString(s)
@@ -118,6 +134,15 @@ func (l *Listing) Denies(k *Key) bool {
 		first, _, _ := strings.Cut(d, " ")
 		return first == "tbs:"+hex.EncodeToString(sum[:])
 	})
+}
+
+// Revokes reports whether the certificate of k is revoked itself, by its id: yes, or
+// maybe, because the blacklist holds certificates that look in a listing like trusted
+// ones, and k is listed.
+func (l *Listing) Revokes(k *Key) (yes, maybe bool) {
+	is := func(id []byte) bool { return names(id, k) }
+	yes = slices.ContainsFunc(l.revoked, is)
+	return yes, !yes && l.held > len(l.denied)+len(l.revoked) && l.Lists(k)
 }
 
 // names reports whether an id in a listing is that of k.

@@ -158,6 +158,17 @@ func TestKeysCheckListing(t *testing.T) {
 	c.says("no: none of 2 listed keys is this one")
 	c.do(1, "not trusted: ", "keys", "check", keys, signingVectors+"unknown.der")
 	c.says("denied: the blacklist names it")
+	// The kernel's own list of revoked certificates has them with the permissions of
+	// trusted ones; what the firmware revokes has others.
+	listing := "0f8f2ca1 I------     1 perm 1f030000     0     0 asymmetri " + key("rsa2048.der").Description() + ": X509.rsa 89abcdef []\n" +
+		"0f8f2ca2 I------     1 perm 0b010000     0     0 asymmetri " + key("unknown.der").Description() + ": X509.rsa 89abcdef []\n" +
+		"0f8f2ca3 I------     1 perm 0b0b0000     0     0 blacklist bin:00\n" +
+		"0f8f2ca4 I--Q---     3 perm 1f0b0000     0     0 keyring   .blacklist: "
+	for count, code := range map[string]int{"empty": 0, "2": 0, "3": 2} {
+		c.do(code, map[int]string{0: "trusted: ", 2: "not known: "}[code], "keys", "check", file("revoking", listing+count+"\n"), rsa)
+		c.do(1, "not trusted: ", "keys", "check", file("revoking", listing+count+"\n"), signingVectors+"unknown.der")
+		c.says("revoked: the blacklist holds it")
+	}
 	c.do(1, "not trusted: ", "keys", "check", "--release", "6.12.0", keys, signingVectors+"mldsa65.der")
 	c.says("ENOPKG")
 

@@ -31,7 +31,8 @@ const keysCheckLong = `Tells whether a kernel trusts a certificate for modules, 
                   build's own key, among the others, or inserted into the reserve after
                   the build), and not among the revoked ones
   of PROC-KEYS    whether the running system has it in a keyring: /proc/keys, or a copy
-                  of it. Which keyring that is, the listing does not tell
+                  of it. Which keyring that is, the listing does not tell; so where the
+                  kernel has revoked certificates of its own, it is not known
 
 and in both cases whether the kernel that starts would read it (its length), and take
 it: encoding, algorithm, length of the key, curve, and the signature on itself. Which
@@ -295,11 +296,19 @@ func (f *keysCheckFlags) checkListing(c *keyCheck, der []byte, cfg *kconfig.File
 		release = strings.TrimSpace(string(text))
 	}
 	c.accept(load.KernelKinds(release, cfg), der)
+	var revoked, maybe bool
+	if c.cert != nil {
+		revoked, maybe = l.Revokes(c.cert)
+	}
 	switch {
 	case c.cert == nil:
 		c.in, c.where = load.No, "no: it cannot be a key"
 	case l.Denies(c.cert):
 		c.in, c.where = load.No, "denied: the blacklist names it"
+	case revoked:
+		c.in, c.where = load.No, "revoked: the blacklist holds it"
+	case maybe:
+		c.in, c.where = load.Maybe, "not known: a key of that id is listed, but certificates are revoked, and the listing does not tell which (an image does)"
 	case l.Lists(c.cert):
 		c.in, c.where = load.Yes, "yes: a key of that id is listed"
 		if c.accepted == load.Maybe {
