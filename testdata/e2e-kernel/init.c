@@ -15,6 +15,7 @@
  * begin with @ is the kernel talking before this program ran.
  *
  *   @kernel RELEASE ENFORCED LOCKDOWN   as the kernel says in sysfs; - if it does not
+ *   @key LINE                           a line of /proc/keys, if there is one
  *   @log ID TEXT                        a line that the kernel logged during the call
  *   @result ID ERRNO TAINT KERNEL       name of the errno, 0 if the module was loaded;
  *                                       its taint flags in /proc/modules: none, or - if
@@ -240,6 +241,17 @@ static void show_kernel(void)
 		first_line("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown), "-"));
 }
 
+static void show_keys(void)
+{
+	FILE *file = fopen("/proc/keys", "r");
+	char line[1024];
+
+	while (file && fgets(line, sizeof(line), file))
+		fprintf(out, "@key\t%s", line);
+	if (file)
+		fclose(file);
+}
+
 int main(void)
 {
 	char line[1024];
@@ -269,6 +281,7 @@ int main(void)
 	/* Nothing of the kernel's own output shares a line with ours. */
 	fputc('\n', out);
 	show_kernel();
+	show_keys();
 	while (fgets(line, sizeof(line), cases)) {
 		line[strcspn(line, "\n")] = 0;
 		one_case(line, kmsg);

@@ -17,6 +17,7 @@
 # boot.sh    what a kernel answers; with init.c, cases.py, and predict.py for what
 #            check-load says of the same
 # outside.sh   modules from elsewhere, beside those of the build
+# walks.sh     people with keys of their own, from start to end
 #
 # answers.tsv holds the answers as they were when it was written, see ask in boot.sh;
 # those of a run are left in TREES/answers.tsv.
@@ -42,6 +43,12 @@ set -euo pipefail
 . "$KERNEL_DIR/boot.sh"
 # shellcheck source-path=SCRIPTDIR source=outside.sh
 . "$KERNEL_DIR/outside.sh"
+# shellcheck source-path=SCRIPTDIR source=../e2e/chroot.sh
+. "$E2E_DIR/chroot.sh"
+# shellcheck source-path=SCRIPTDIR source=../e2e/dkms.sh
+. "$E2E_DIR/dkms.sh"
+# shellcheck source-path=SCRIPTDIR source=walks.sh
+. "$KERNEL_DIR/walks.sh"
 
 program() {
 	if [ -z "${MODHASH:-}" ]; then
@@ -261,7 +268,7 @@ boot_checks() {
 main() {
 	[ -f "$CORPUS" ] || "$E2E_DIR/corpus.sh"
 	cache_open
-	need_packages "${KERNEL_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}"
+	need_packages "${KERNEL_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}" "${WALK_PACKAGES[@]}" "${DKMS_PACKAGES[@]}"
 	scratch WORK /var/tmp
 	mkdir "$WORK/tmp"
 	program
@@ -269,6 +276,7 @@ main() {
 	ANSWERS=$WORK/answers.tsv
 	printf '# kernel\tcase\tcall\tflags\tsaid\tpermissive\tsig_enforce\tlockdown\ttaint\n' >"$ANSWERS"
 	init_build
+	walks_clean
 	kernels
 
 	build_checks
@@ -276,6 +284,7 @@ main() {
 	boot_checks
 	outside_checks
 	check lint/nothing nothing_to_lint
+	walk_checks
 	cp "$ANSWERS" "$TREES/answers.tsv"
 	check answers/as-recorded as_recorded
 

@@ -6,10 +6,8 @@
 # runs in a small system of the release that has it (chroot.sh). Sourced after
 # chroot.sh and check.sh.
 #
-# That the modules load where the kernel trusts the key is asked of check-load here.
-# To ask a kernel: mount its headers (a build tree does) as
-# /lib/modules/RELEASE/build, run `dkms install` as dkms_build does, and load
-# updates/dkms/modhash_test.ko*.
+# That the modules load where the kernel trusts the key is asked of check-load here, and
+# of a kernel that is booted by ../e2e-kernel/walk-arch.sh.
 
 DKMS_PACKAGES=("${CHROOT_PACKAGES[@]}" kmod openssl python3)
 DKMS_ROOT=    # the system
@@ -46,13 +44,9 @@ make_installed() {
 # kernel whose image and modules are in the packages of these roles.
 dkms_system() {
 	local version=$1 suite=$2 image=$3 modules=$4 lib name
-	DKMS_ROOT=$WORK/dkms-$version
 	DKMS_RELEASE=$(release_of "$image")
+	dkms_chroot "$version" "$suite" "linux-headers-$DKMS_RELEASE"
 	DKMS_HEADERS=$DKMS_ROOT/usr/src/linux-headers-$DKMS_RELEASE
-	chroot_unpack "$DKMS_ROOT" "$suite" dkms "linux-headers-$DKMS_RELEASE" kmod xz-utils zstd make \
-		bison flex gcc libc6-dev openssl
-	[[ $(in_chroot "$DKMS_ROOT" dkms --version) == "dkms-$version."* ]] ||
-		die "$suite has $(in_chroot "$DKMS_ROOT" dkms --version), not dkms $version"
 	cp -a "$WORK/dkms-installed/." "$DKMS_ROOT/"
 	for name in a b; do
 		install -D -m 600 "$ROOT_DIR/testdata/keys/throwaway-$name.key" "$DKMS_ROOT/etc/modhash/$name.key"
@@ -60,8 +54,6 @@ dkms_system() {
 	done
 	ln -s a.key "$DKMS_ROOT/etc/modhash/oot.key"
 	ln -s a.crt "$DKMS_ROOT/etc/modhash/oot.crt"
-	mkdir -p "$DKMS_ROOT/usr/src/modhash-test-1.0"
-	cp "$E2E_DIR"/dkms/{Makefile,dkms.conf,modhash_test.c} "$DKMS_ROOT/usr/src/modhash-test-1.0/"
 
 	# A few of the kernel's own modules: by them dkms sees how they are compressed.
 	mkdir "$WORK/dkms-modules-$version"
@@ -74,6 +66,17 @@ dkms_system() {
 
 	DKMS_IMAGE=$WORK/dkms-vmlinuz-$version
 	dpkg-deb --fsys-tarfile "$(corpus_file "$image")" | tar -xO --wildcards '*/vmlinuz*' >"$DKMS_IMAGE"
+}
+
+# dkms_chroot VERSION SUITE HEADERS: a system of that release with its dkms and a
+# package of headers, and our module's source.
+dkms_chroot() {
+	DKMS_ROOT=$WORK/dkms-$1
+	chroot_unpack "$DKMS_ROOT" "$2" dkms "$3" kmod xz-utils zstd make bison flex gcc libc6-dev openssl
+	[[ $(in_chroot "$DKMS_ROOT" dkms --version) == "dkms-$1."* ]] ||
+		die "$2 has $(in_chroot "$DKMS_ROOT" dkms --version), not dkms $1"
+	mkdir -p "$DKMS_ROOT/usr/src/modhash-test-1.0"
+	cp "$E2E_DIR"/dkms/{Makefile,dkms.conf,modhash_test.c} "$DKMS_ROOT/usr/src/modhash-test-1.0/"
 }
 
 # dkms_compression gz|xz|zst|"": of the kernel's modules.
