@@ -18,9 +18,9 @@ init_build() {
 	gcc -std=gnu11 -Wall -Wextra -Werror -Os -static -o "$WORK/init" "$KERNEL_DIR/init.c"
 }
 
-# cases_make FOLDER KIND NAME AS [NAME=VALUE…]: see cases.py. The modules are those
-# of the kernel NAME/AS.
-cases_make() { cases_of "$1" "$2" "$TREES/$3/$4" "$(kernel_modlib "$3" "$4")" "${@:5}"; }
+# cases_make FOLDER KIND AS [NAME=VALUE…]: see cases.py. The modules are those of the
+# kernel AS.
+cases_make() { cases_of "$1" "$2" "$(kernel_kept "$3")" "$(kernel_modlib "$3")" "${@:4}"; }
 
 # cases_of FOLDER KIND TREE MODLIB [NAME=VALUE…]
 cases_of() {

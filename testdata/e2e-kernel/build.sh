@@ -75,8 +75,8 @@ kernel_make() {
 
 # config_checks sig+hashes|hashes|sig|none|keys: settings for a kernel that checks
 # these. sig is the decision as it is without the patch; none does not look at what
-# a module ends in. keys is sig+hashes with more certificates: for RSA, for P-384,
-# and one that is revoked.
+# a module ends in, but at the versions of symbols. keys is sig+hashes with
+# more certificates: for RSA, for P-384, and one that is revoked.
 config_checks() {
 	case $1 in
 	*hashes | keys) printf '%s\n' CONFIG_MODULE_HASHES=y ;;
@@ -91,8 +91,21 @@ config_checks() {
 		;;
 	*) printf '%s\n' '# CONFIG_MODULE_SIG is not set' 'CONFIG_SYSTEM_TRUSTED_KEYS=""' ;;
 	esac
-	# There is no lockdown without one of the two.
-	[ "$1" != none ] || printf '%s\n' '# CONFIG_SECURITY_LOCKDOWN_LSM is not set' 'CONFIG_LSM=""'
+	# There is no lockdown without one of the two; nor is there anything to compute.
+	[ "$1" != none ] || printf '%s\n' '# CONFIG_SECURITY is not set' '# CONFIG_SECURITYFS is not set' \
+		'# CONFIG_SECURITY_LOCKDOWN_LSM is not set' 'CONFIG_LSM=""' \
+		'# CONFIG_CRYPTO_MANAGER_DISABLE_TESTS is not set' '# CONFIG_CRYPTO_SHA512 is not set'
+}
+
+# config_base CHECKS: kernel.config. For none, which is compiled by itself, with few
+# of the modules and without what the others need.
+config_base() {
+	if [ "$1" = none ]; then
+		sed '/^# Modules: /,$d' "$KERNEL_DIR/kernel.config"
+		printf '%s\n' CONFIG_MODVERSIONS=y CONFIG_CRC4=m CONFIG_CRC7=m CONFIG_CRC8=m
+	else
+		cat "$KERNEL_DIR/kernel.config"
+	fi
 }
 
 # config_signatures FILE: the certificates to trust.
@@ -126,7 +139,7 @@ config_compression() {
 kernel_configure() {
 	local name=$1 dir=$TREES/$1/build wanted line
 	wanted=$(
-		cat "$KERNEL_DIR/kernel.config"
+		config_base "$2"
 		# Offered, and then on by default, where the compiler's own headers are installed.
 		echo '# CONFIG_GCC_PLUGINS is not set'
 		config_checks "$2"
@@ -184,7 +197,9 @@ kernel_keep() {
 	rm -rf "$to"
 	mkdir -p "$to/root"
 	cp "$from/arch/x86/boot/bzImage" "$from/vmlinux" "$from/modules.order" \
-		"$from/Module.symvers" "$from/System.map" "$from/scripts/sign-file" "$to/"
+		"$from/Module.symvers" "$from/System.map" "$to/"
+	# Which is made for the kernels that look at trailers.
+	[ ! -f "$from/scripts/sign-file" ] || cp "$from/scripts/sign-file" "$to/"
 	cp "$from/.config" "$to/config"
 	# What an earlier run packed is no module of this build.
 	(cd "$from" && find . \( -path ./debian -o -path ./tar-install -o -path ./rpmbuild \) -prune -o \( -name '*.ko' -o -name '*.ko.stripped' -o -name '*.merkle' \) \
@@ -203,12 +218,6 @@ kernel_root() {
 	cp "$TREES/$name/build/arch/x86/boot/bzImage" "$TREES/$name/build/vmlinux" "$to/"
 }
 
-# kernel_modlib NAME AS
-kernel_modlib() {
-	local found=("$TREES/$1/$2"/root/lib/modules/*)
-	printf '%s\n' "${found[0]}"
-}
-
 # kernel_kept AS: the folder of that kernel, of whichever builder made it.
 kernel_kept() {
 	local name
@@ -219,4 +228,13 @@ kernel_kept() {
 		fi
 	done
 	die "no kernel $1 was built"
+}
+
+# kernel_modlib AS: its modules as installed, lib/modules/RELEASE.
+kernel_modlib() { modlib_of "$(kernel_kept "$1")"; }
+
+# modlib_of FOLDER: the same of a folder that kernel_keep made.
+modlib_of() {
+	local found=("$1"/root/lib/modules/*)
+	printf '%s\n' "${found[0]}"
 }

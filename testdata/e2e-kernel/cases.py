@@ -8,7 +8,8 @@ KIND all: every installed module, after those it depends on, and kept loaded.
 KIND tampered: one module with a trailer that is right, and with many that are
 not. KIND signed: signatures only. KIND outside: every installed module, and then
 those from elsewhere in the folder outside=FOLDER, as they are, changed and
-stripped. KIND compressed: one module in the ways that its compression can be. KIND
+stripped. KIND versions: the module outside=FILE with other versions of symbols, and
+other=FILE of another build. KIND compressed: one module in the ways that its compression can be. KIND
 covert, one, zero, levels0, levels33, highbit: for a kernel with another root, which
 is written to FOLDER/root as LEVELS HEX:
 
@@ -31,12 +32,13 @@ they agree with the kernel's and the program's by being right.
   unknown=KEY,CRT  that it does not
   ec=KEY,CRT       the same for P-384, trusted
   revoked=KEY,CRT  of one that it trusts and has revoked
+  proofs=no        the modules are installed without
   compress=NAME    gzip, xz or zstd: how MODLIB is compressed
 
 The names of cases are those of upstream's recorded answers where they are the
 same thing. First letter: a valid, b no marker or forced, c too short, d unknown
 type, e length, f fields that are zero, g length of the proof, h no match, k
-signatures, l two trailers, o from elsewhere, z compression.
+signatures, l two trailers, o from elsewhere, v versions, z compression.
 """
 
 import hashlib
@@ -340,8 +342,9 @@ def signed(build, cases):
 
 def tampered(build, cases):
     at = build.position
-    module, proof, valid = build.payloads[at], prove(build.payloads, at), build.installed(at)
-    if valid != module + sidecar(proof):
+    module, proof = build.payloads[at], prove(build.payloads, at)
+    valid = module + sidecar(proof)
+    if build.installed(at) != (module if build.options.get("proofs") == "no" else valid):
         raise SystemExit(f"cases.py: {build.names[at]}: not installed with the proof it should have")
     cases.add("a1-valid", valid)
     cases.add("a1-valid", valid, call="init_module")
@@ -373,6 +376,39 @@ def outside(build, cases):
             cases.add(name.replace(".", "-changed.", 1), repacked(harmless_change(plain)), flags=flags)
             cases.add(name.replace(".", "-stripped.", 1), repacked(in_file(plain, "strip", "-g", "@")),
                       flags=flags)
+
+
+def versions(build, cases):
+    at = build.position
+    with open(build.options["outside"], "rb") as file:
+        module = file.read()
+    with open(build.options["other"], "rb") as file:
+        other = file.read()
+
+    def entry(symbol):
+        """Of struct modversion_info: 8 bytes of checksum, 56 of the name."""
+        name = symbol.ljust(56, b"\0")
+        if module.count(name) != 1:
+            raise SystemExit(f"cases.py: no version of {symbol}")
+        return module.index(name) - 8
+
+    def asked(name, data, *flags):
+        for each in flags:
+            cases.add(name, data, flags=each)
+
+    def everywhere(name, data):
+        asked(name, data, 0, IGNORE_MODVERSIONS, IGNORE_VERMAGIC)
+
+    cases.add("v01-needed-first", build.installed(at), keep=True)
+    everywhere("v02-valid", module)
+    everywhere("v03-other-layout", flipped(module, entry(b"module_layout")))
+    everywhere("v04-other-symbol", flipped(module, entry(b"crc7_be")))
+    everywhere("v05-symbol-not-listed", flipped(module, entry(b"crc7_be") + 8))
+    everywhere("v06-layout-not-listed", flipped(module, entry(b"module_layout") + 8))
+    everywhere("v07-no-versions", in_file(module, "objcopy", "--remove-section", "__versions", "@"))
+    # Never IGNORE_VERMAGIC: that would load it, and its struct module has other fields.
+    asked("v08-other-build", other, 0, IGNORE_MODVERSIONS)
+    cases.add("v09-already-loaded", build.installed(at), keep=True)
 
 
 def compressed(build, cases):
@@ -490,8 +526,8 @@ def highbit(build, cases):
     return len(path) // 32, hashed[0]
 
 
-KINDS = {f.__name__: f for f in (tampered, signed, outside, compressed, covert, one, zero, levels0,
-                                 levels33, highbit)}
+KINDS = {f.__name__: f for f in (tampered, signed, outside, versions, compressed, covert, one, zero,
+                                 levels0, levels33, highbit)}
 KINDS["all"] = all_modules
 
 

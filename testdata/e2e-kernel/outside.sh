@@ -21,14 +21,14 @@ signer_options_all() {
 		"revoked=$SIGNING_DIR/unknown.key,$SIGNING_DIR/unknown.crt"
 }
 
-# outside_build: TREES/one/outside/outside.ko, by the kernel's own build of modules
-# from elsewhere. The tree is that of one/keys now.
+# outside_build NAME: TREES/NAME/outside/outside.ko, by the kernel's own build of
+# modules from elsewhere, for the kernel that was built there last.
 outside_build() {
-	local dir=$TREES/one/outside
+	local dir=$TREES/$1/outside
 	rm -rf "$dir"
 	cp -r "$KERNEL_DIR/outside" "$dir"
-	own one "$dir"
-	kernel_make one M="$dir" modules
+	own "$1" "$dir"
+	kernel_make "$1" M="$dir" modules
 }
 
 # outside_sign: the module signed by the program, in FOLDER/CASE.ko and .ko.xz.

@@ -21,6 +21,7 @@ pack() {
 	rm -f "$TREES/$name/build/.version"
 	rm -rf "$packing"
 	mkdir "$packing"
+	install -D -m 755 "$PATCH_DIR/pack/makepkg" "$TREES/bin/pack/makepkg"
 	own "$name" "$packing"
 	as_builder "$name" env PATH="$TREES/bin/pack:/usr/sbin:/usr/bin:/sbin:/bin" \
 		DEB_BUILD_OPTIONS="parallel=$JOBS terse" \
@@ -40,7 +41,6 @@ RPM_OPTIONS="--without devel --define '_buildhost modhash' \
 packages() {
 	local name=$1 dir=$TREES/$1 target start
 	local KERNEL_ENV=("${KERNEL_ENV[@]}" INSTALL_MOD_STRIP=$STRIPPED)
-	install -D -m 755 "$PATCH_DIR/pack/makepkg" "$TREES/bin/pack/makepkg"
 	kernel_build "$name" stripped sig+hashes none
 	rm -rf "$dir/packages" "$dir/pacman" "$dir"/*.deb "$dir/build/rpmbuild" "$dir"/build/*.tar
 	mkdir -p "$dir/packages" "$dir/pacman"
@@ -84,10 +84,10 @@ package_carries() {
 	local out=$WORK/unpacked modlib installed=$TREES/one/stripped
 	package_unpack "$1" "$out"
 	modlib=$(package_modlib "$out")
-	diff -r "$modlib/kernel" "$(kernel_modlib one stripped)/kernel"
-	cmp "$modlib/modhash.manifest" "$(kernel_modlib one stripped)/modhash.manifest"
+	diff -r "$modlib/kernel" "$(kernel_modlib stripped)/kernel"
+	cmp "$modlib/modhash.manifest" "$(kernel_modlib stripped)/modhash.manifest"
 	cmp "$(find "$out" -type f -name 'vmlinuz*')" "$installed/bzImage"
-	mh verify --require-trailer proof "$(kernel_modlib one stripped)/modhash.manifest" "$1"
+	mh verify --require-trailer proof "$(kernel_modlib stripped)/modhash.manifest" "$1"
 }
 
 # package_boots KIND FILE: the kernel of that package loads all modules that are in

@@ -23,7 +23,7 @@
 # those of a run are left in TREES/answers.tsv.
 #
 # Needs a Debian system, a mirror of Debian, and root for what it installs and for
-# the users that build. There are two full builds; the other kernels are made
+# the users that build. There are three full builds; the other kernels are made
 # from the first by changes of its config.
 
 set -euo pipefail
@@ -80,7 +80,7 @@ answers() { answers_to "$1" "$(kernel_kept "$1")/bzImage" "${@:2}"; }
 answers_to() {
 	local kernel=$1 image=$2 kind=$3 folder=$WORK/$1-$3
 	shift 3
-	cases_make "$folder" "$kind" one "$@"
+	cases_make "$folder" "$kind" "$@"
 	ask "$kernel" "$image" "$folder"
 	cat "$folder.tsv" >>"$ANSWERS"
 }
@@ -90,7 +90,7 @@ answers_to() {
 loads_all() {
 	local kernel=$1 as=$2
 	shift 2
-	loads_these "$kernel" "$TREES/one/$as/bzImage" "$TREES/one/$as" "$(kernel_modlib one "$as")" "$@"
+	loads_these "$kernel" "$TREES/one/$as/bzImage" "$TREES/one/$as" "$(kernel_modlib "$as")" "$@"
 }
 
 # loads_these KERNEL IMAGE TREE MODLIB [compress=NAME]: the same for any image and
@@ -151,7 +151,7 @@ nothing_to_lint() {
 # other_root KIND: what a kernel with a root says that no honest build has.
 other_root() {
 	local folder=$WORK/root-$1-$1 levels root
-	cases_make "$folder" "$1" one sig+hashes
+	cases_make "$folder" "$1" sig+hashes
 	read -r levels root <"$folder/root"
 	kernel_root one "root-$1" "$levels" "$root"
 	answers_to "root-$1" "$TREES/one/root-$1/bzImage" "$1" sig+hashes
@@ -170,7 +170,7 @@ diff_says_identical() {
 	expect 0 '^identical' mh diff "$TREES/one/sig+hashes/vmlinux" "$TREES/two/sig+hashes/vmlinux"
 	cmp "$TREES/one/sig+hashes/vmlinux" "$TREES/two/sig+hashes/vmlinux"
 	expect 1 '^different: 19 modules, all identical; 1 file with differences$' \
-		mh diff "$(kernel_modlib one sig+hashes)" "$(kernel_modlib two sig+hashes)"
+		mh diff "$(modlib_of "$TREES/one/sig+hashes")" "$(modlib_of "$TREES/two/sig+hashes")"
 	says 'build: link'
 }
 
@@ -190,7 +190,7 @@ no_key() {
 }
 
 # kernels: what is built. The first of each builder is a full build; the others
-# compile what the change of config asks for.
+# compile what the change of config asks for. For none that is everything.
 kernels() {
 	local how
 	prepare one
@@ -202,8 +202,11 @@ kernels() {
 	for how in gzip xz zstd; do kernel_build one "$how" sig+hashes "$how"; done
 	certificates_put one
 	kernel_build one keys keys xz
-	outside_build
+	outside_build one
 	kernel_build one again sig+hashes none
+	prepare three one
+	kernel_build three none none none
+	outside_build three
 }
 
 build_checks() {
@@ -245,6 +248,11 @@ boot_checks() {
 	done
 	check answers/sig answers sig tampered sig+hashes "${signer[@]}"
 	check predicted/sig predicted sig tampered sig
+	check answers/none answers none tampered none proofs=no "${signer[@]}"
+	check predicted/none predicted none tampered none
+	check answers/versions answers none versions none "outside=$TREES/three/outside/outside.ko" \
+		"other=$TREES/one/outside/outside.ko"
+	check predicted/versions predicted none versions none
 	mapfile -t signer < <(signer_options_all)
 	check answers/keys answers keys signed keys compress=xz "${signer[@]}"
 	check predicted/keys predicted keys signed keys
