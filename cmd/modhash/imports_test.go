@@ -64,7 +64,7 @@ var external = map[string][]string{
 	"filippo.io/mldsa":                                  {"modsig"},
 	"github.com/miekg/pkcs11":                           {"cmd/modhash-pkcs11"},
 	"golang.org/x/term":                                 {"cmd/"},
-	"golang.org/x/sync":                                 {"cmd/", "kbuild"},
+	"golang.org/x/sync":                                 {"cmd/", "kbuild", "kbuild/compare"},
 	"golang.org/x/sys":                                  {"cmd/", "kbuild"},
 	"filippo.io/nistec":                                 {"modsig"},
 }

@@ -4,6 +4,7 @@ package compare
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -125,7 +126,7 @@ type itemKey struct {
 
 // accountant collects items; it keeps its memory from pair to pair.
 type accountant struct {
-	byOwner map[*Owner]int
+	byOwner []int32 // of each owner of the ledger its item, -1 for none yet
 	byKey   map[itemKey]int
 	items   []Item
 	strings map[string]string
@@ -147,53 +148,63 @@ func (c *accountant) clone(s string) string {
 // add counts a ledger.
 func (c *accountant) add(p *Pair, l *Ledger, acc *Account) {
 	sum := LayerTally{Layer: l.Layer}
-	clear(c.byOwner)
-	for i := range l.Regions {
-		r := &l.Regions[i]
-		if r.Relation == Same {
+	c.byOwner = fill(c.byOwner, len(l.owners))
+	for i := range l.regions {
+		r := &l.regions[i]
+		if r.relation == Same {
 			continue
 		}
 		sum.add(r)
-		switch r.class() {
+		switch l.class(r) {
 		case Unexplained:
 			sum.Unexplained.add(r)
 		case CodeChange:
 			sum.Changes.add(r)
 		}
-		c.region(p, l, r)
+		c.region(p, l, i)
 	}
 	acc.Layers = append(acc.Layers, sum)
 }
 
-// region adds a region to its item.
-func (c *accountant) region(p *Pair, l *Ledger, r *Region) {
-	at, known := 0, false
-	if r.Owner != nil {
-		at, known = c.byOwner[r.Owner]
+// region adds region i to its item.
+func (c *accountant) region(p *Pair, l *Ledger, i int) {
+	r := &l.regions[i]
+	at := -1
+	if r.who > 0 {
+		at = int(c.byOwner[r.who])
 	}
-	if !known {
-		owner := Owner{Subject: p.UnitName(l, r)}
-		if r.Owner != nil {
-			owner = *r.Owner
-		}
-		key := itemKey{layer: l.Layer, subj: owner.Subject, a: owner.A, b: owner.B}
-		if owner.Cause != nil {
-			key.id = owner.Cause.ID
-		}
-		if at, known = c.byKey[key]; !known {
-			at = len(c.items)
-			it := Item{Layer: l.Layer, Owner: owner}
-			c.items = append(c.items, it)
-			c.byKey[key] = at
-		}
-		if r.Owner != nil {
-			c.byOwner[r.Owner] = at
+	if at < 0 {
+		at = c.item(p, l, i)
+		if r.who > 0 {
+			c.byOwner[r.who] = int32(at)
 		}
 	}
 	it := &c.items[at]
-	it.First.A, it.First.B = first(it.First.A, r.A), first(it.First.B, r.B)
+	it.First.A, it.First.B = first(it.First.A, r.a.wide()), first(it.First.B, r.b.wide())
 	it.Regions++
 	it.Tally.add(r)
+}
+
+// item finds the item of region i, or makes it.
+func (c *accountant) item(p *Pair, l *Ledger, i int) int {
+	r := l.Region(i)
+	owner := Owner{}
+	if r.Owner != nil {
+		owner = *r.Owner
+	} else {
+		owner.Subject = p.UnitName(l, &r)
+	}
+	key := itemKey{layer: l.Layer, subj: owner.Subject, a: owner.A, b: owner.B}
+	if owner.Cause != nil {
+		key.id = owner.Cause.ID
+	}
+	at, known := c.byKey[key]
+	if !known {
+		at = len(c.items)
+		c.items = append(c.items, Item{Layer: l.Layer, Owner: owner})
+		c.byKey[key] = at
+	}
+	return at
 }
 
 // finish sorts the items and hands them over.
@@ -217,7 +228,6 @@ func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 	}
 	acc.Items = slices.Clone(items)
 	clear(c.byKey)
-	clear(c.byOwner)
 	clear(c.items)
 	c.items = c.items[:0]
 }
@@ -284,11 +294,14 @@ func hexContext(b []byte) string {
 }
 
 // account makes the ledgers of a pair, has them explained and checks them.
-func (w *moduleWorker) account(m *Module, ma, mb *kmod.Module, ca, cb kbuild.Content) (*Account, error) {
+func (w *moduleWorker) account(ctx context.Context, m *Module, ma, mb *kmod.Module, ca, cb kbuild.Content) (*Account, error) {
 	ls := w.ledgers
-	if payload := ma != nil && mb != nil && m.Verdict != PayloadIdentical; payload && max(ma.Decoded, mb.Decoded) > keepScratch {
-		ls.large <- struct{}{}
-		defer func() { <-ls.large }()
+	if ma != nil && mb != nil && m.Verdict != PayloadIdentical {
+		n := min(ma.Decoded+mb.Decoded, accountedRoom)
+		if err := ls.room.Acquire(ctx, n); err != nil {
+			return nil, err
+		}
+		defer ls.room.Release(n)
 	}
 	defer ls.free()
 	p := &Pair{
@@ -319,6 +332,9 @@ func (w *moduleWorker) account(m *Module, ma, mb *kmod.Module, ca, cb kbuild.Con
 		}
 		acc.Fault = err.Error()
 		return acc, nil
+	}
+	if p.Unit != nil {
+		p.Unit.byB = nil // of a large pair some megabytes
 	}
 	ls.sum(p, acc, w.detail)
 	if w.blocks {
@@ -361,7 +377,7 @@ func (m memReader) ReadAt(p []byte, off int64) (int, error) { return copy(p, m.b
 func (ls *ledgers) sum(p *Pair, acc *Account, all bool) {
 	c := &ls.acct
 	if c.byKey == nil {
-		c.byKey, c.byOwner = map[itemKey]int{}, map[*Owner]int{}
+		c.byKey = map[itemKey]int{}
 	}
 	if p.Stored != nil {
 		c.add(p, p.Stored, acc)

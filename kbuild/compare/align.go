@@ -26,11 +26,12 @@ type Block struct {
 	UnitsA, UnitsB []units.Unit
 
 	equal bool
-	// relocs: the units are entries of relocations, which are too many to be kept;
-	// they are made again from the bytes.
-	relocs bool
-	// lo and hi say which regions of the aligner are the block's, before they are
-	// sorted.
+	// made: the units are symbols or relocations, which are too many to be kept; they
+	// are made again from the bytes.
+	made bool
+	// done: the block was aligned; lo and hi say which regions of the aligner are
+	// those of its bytes on side A, before they are sorted.
+	done   bool
 	lo, hi int
 }
 
@@ -48,9 +49,9 @@ type pairing struct {
 type aligner struct {
 	a, b    window
 	blocks  []Block
-	regions []Region
-	owner   []int32    // of each region its pairing, -1 for none
-	kind    units.Kind // of the last region, if equal added it
+	regions []region
+	late    []region // those that are empty in A
+	joins   bool     // equal added the last region
 	pairs   []pairing
 
 	index   map[identity]int32 // the first of a name that is left in B
@@ -58,7 +59,8 @@ type aligner struct {
 	match   []int32            // of each unit of A its counterpart in B, or -1
 	matchB  []int32
 	arena   [2][]units.Unit
-	entries [2][]units.Unit // of the block that is being split, or of relocations aligned
+	entries [2][]units.Unit // of the block that is being split
+	keys    [2][]uint32     // of relocations
 	heavy   []int32
 	keep    []bool
 	weights weightedChain
@@ -84,7 +86,8 @@ func (w window) Slice(off, n int64) []byte {
 func (al *aligner) reset(a, b window) {
 	al.a, al.b = a, b
 	clear(al.blocks)
-	al.blocks, al.regions, al.owner, al.pairs = al.blocks[:0], al.regions[:0], al.owner[:0], al.pairs[:0]
+	al.blocks, al.regions, al.pairs = al.blocks[:0], al.regions[:0], al.pairs[:0]
+	al.late = al.late[:0]
 	al.arena[0], al.arena[1] = al.arena[0][:0], al.arena[1][:0]
 	if al.index == nil {
 		al.index = map[identity]int32{}
@@ -95,17 +98,24 @@ func (al *aligner) reset(a, b window) {
 // of equal bytes is never looked into.
 func (al *aligner) addBlock(bl Block) { al.blocks = append(al.blocks, bl) }
 
-// oneSided makes the regions of a block, or a unit, that one side lacks.
-func (al *aligner) oneSided(u Unit, a, b Range) {
+// oneSided makes the region of a block, or a unit, that one side lacks.
+func (al *aligner) oneSided(u Unit, kind units.Kind, a, b Range) {
 	if a.Len > 0 || b.Len > 0 {
-		al.region(Region{A: a, B: b, Relation: Changed, Unit: u}, -1)
+		al.region(Region{A: a, B: b, Relation: Changed, Unit: u}, kind, -1)
 	}
 }
 
-func (al *aligner) region(r Region, pair int32) {
-	al.regions = append(al.regions, r)
-	al.owner = append(al.owner, pair)
-	al.kind = noKind
+// region adds a region of a unit of that kind.
+func (al *aligner) region(r Region, kind units.Kind, pair int32) {
+	al.joins = false
+	list := &al.regions
+	if r.A.Len == 0 {
+		list = &al.late
+	}
+	*list = append(*list, region{
+		a: narrow(r.A), b: narrow(r.B), block: uint16(r.Unit.Block), unitA: r.Unit.A, unitB: r.Unit.B, diff: uint32(r.diff),
+		who: pair, relation: r.Relation, kind: kind,
+	})
 }
 
 // equal adds a region of equal bytes and their pair. If they continue those of
@@ -113,25 +123,21 @@ func (al *aligner) region(r Region, pair int32) {
 // kind, the two become one: nothing lies between them, so whatever is in order
 // with one of them is with the other.
 func (al *aligner) equal(r Region, kind units.Kind, hash uint64) {
-	n := len(al.regions)
-	if n > 0 && kind == al.kind {
+	if n := len(al.regions); n > 0 && al.joins {
 		last := &al.regions[n-1]
-		if last.Relation == Same && last.Unit.Block == r.Unit.Block && last.A.End() == r.A.Off && last.B.End() == r.B.Off {
-			last.A.Len += r.A.Len
-			last.B.Len += r.B.Len
-			p := &al.pairs[al.owner[n-1]]
+		if last.kind == kind && int32(last.block) == r.Unit.Block && last.a.wide().End() == r.A.Off && last.b.wide().End() == r.B.Off {
+			last.a.len += uint32(r.A.Len)
+			last.b.len += uint32(r.B.Len)
+			p := &al.pairs[last.who]
 			p.weight += r.A.Len
 			p.hash += hash
 			return
 		}
 	}
 	al.pairs = append(al.pairs, pairing{a: r.A.Off, b: r.B.Off, weight: r.A.Len, hash: hash})
-	al.region(r, int32(len(al.pairs)-1))
-	al.kind = kind
+	al.region(r, kind, int32(len(al.pairs)-1))
+	al.joins = true
 }
-
-// noKind is that of a region which equal did not add.
-const noKind units.Kind = 0xff
 
 // equalBlock is a block of equal bytes.
 func (al *aligner) equalBlock(i int) {
@@ -145,61 +151,67 @@ func (al *aligner) pair(a, b int64, hash uint64) int32 {
 	return int32(len(al.pairs) - 1)
 }
 
-// alignUnits matches the units of a block and makes its regions. key, if it is
-// not nil, says the Key by which a unit of B is known on side A.
-func (al *aligner) alignUnits(i int, key func(u *units.Unit) uint64) {
+// alignUnits matches the units of a block and makes its regions.
+func (al *aligner) alignUnits(i int) {
 	bl := &al.blocks[i]
 	ua, ub := bl.UnitsA, bl.UnitsB
-	if key != nil {
-		for k := range ub {
-			ub[k].Key = key(&ub[k])
-		}
-	}
 	al.matchUnits(ua, ub)
 	h := blockHash(bl)
 	for x := range ua {
-		a := Range{ua[x].Off, ua[x].Len}
 		y := al.match[x]
 		if y < 0 {
-			al.oneSided(Unit{int32(i), int32(x), whole}, a, Range{})
+			al.oneSided(Unit{int32(i), int32(x), whole}, ua[x].Kind, Range{ua[x].Off, ua[x].Len}, Range{})
 			continue
 		}
-		al.unitPair(Unit{int32(i), int32(x), y}, &ua[x], &ub[y], mix(h+hashUnit(&ua[x])+hashUnit(&ub[y])+mix(uint64(x))+mix(uint64(y))))
+		al.unitPair(Unit{int32(i), int32(x), y}, &ua[x], &ub[y], h)
 	}
 	for y := range ub {
 		if al.matchB[y] < 0 {
-			al.oneSided(Unit{int32(i), whole, int32(y)}, Range{}, Range{ub[y].Off, ub[y].Len})
+			al.oneSided(Unit{int32(i), whole, int32(y)}, ub[y].Kind, Range{}, Range{ub[y].Off, ub[y].Len})
 		}
 	}
 }
 
-// matchUnits fills match and matchB: first what is alike at both ends, then what
+// matcher finds which units of two lists are the same thing.
+type matcher interface {
+	// same: the two have one name.
+	same(x, y int) bool
+	// names pairs, of the units of A from lo to na and those of B from lo to nb, the
+	// n-th of a name with the n-th.
+	names(al *aligner, lo, na, nb int)
+	// alike: without a name of their own, the two could be one thing with another
+	// content.
+	alike(x, y int) bool
+}
+
+// matchUnits fills match and matchB for lists of units.
+func (al *aligner) matchUnits(ua, ub []units.Unit) {
+	al.matchAll(&unitMatcher{ua, ub}, len(ua), len(ub))
+}
+
+// matchAll fills match and matchB: first what is alike at both ends, then what
 // has one name, the n-th of a name with the n-th, and at last what lies alone
 // between two matched pairs.
-func (al *aligner) matchUnits(ua, ub []units.Unit) {
-	al.match = fill(al.match, len(ua))
-	al.matchB = fill(al.matchB, len(ub))
-	same := func(x, y int) bool {
-		a, b := &ua[x], &ub[y]
-		return a.Kind == b.Kind && a.Key == b.Key && a.Name == b.Name
-	}
-	set := func(x, y int) { al.match[x], al.matchB[y] = int32(y), int32(x) }
+func (al *aligner) matchAll(m matcher, na, nb int) {
+	al.match = fill(al.match, na)
+	al.matchB = fill(al.matchB, nb)
 	lo := 0
-	for lo < len(ua) && lo < len(ub) && same(lo, lo) {
-		set(lo, lo)
+	for lo < na && lo < nb && m.same(lo, lo) {
+		al.pairUp(lo, lo)
 		lo++
 	}
-	na, nb := len(ua), len(ub)
-	for na > lo && nb > lo && same(na-1, nb-1) {
+	for na > lo && nb > lo && m.same(na-1, nb-1) {
 		na--
 		nb--
-		set(na, nb)
+		al.pairUp(na, nb)
 	}
 	if na > lo && nb > lo {
-		al.matchNames(ua[lo:na], ub[lo:nb], lo)
-		al.matchBetween(ua, ub, lo, na, nb)
+		m.names(al, lo, na, nb)
+		al.matchBetween(m, lo, na, nb)
 	}
 }
+
+func (al *aligner) pairUp(x, y int) { al.match[x], al.matchB[y] = int32(y), int32(x) }
 
 func fill(s []int32, n int) []int32 {
 	s = slices.Grow(s[:0], n)[:n]
@@ -209,8 +221,17 @@ func fill(s []int32, n int) []int32 {
 	return s
 }
 
-func (al *aligner) matchNames(ua, ub []units.Unit, lo int) {
+// unitMatcher matches units by kind, key and name.
+type unitMatcher struct{ a, b []units.Unit }
+
+func (m *unitMatcher) same(x, y int) bool {
+	a, b := &m.a[x], &m.b[y]
+	return a.Kind == b.Kind && a.Key == b.Key && a.Name == b.Name
+}
+
+func (m *unitMatcher) names(al *aligner, lo, na, nb int) {
 	clear(al.index)
+	ua, ub := m.a[lo:na], m.b[lo:nb]
 	al.next = fill(al.next, len(ub))
 	id := func(u *units.Unit) identity { return identity{u.Kind, u.Key, u.Name} }
 	for y := len(ub) - 1; y >= 0; y-- {
@@ -224,15 +245,25 @@ func (al *aligner) matchNames(ua, ub []units.Unit, lo int) {
 		k := id(&ua[x])
 		if y, ok := al.index[k]; ok && y >= 0 {
 			al.index[k] = al.next[y]
-			al.match[lo+x], al.matchB[lo+int(y)] = int32(lo)+y, int32(lo+x)
+			al.pairUp(lo+x, lo+int(y))
 		}
 	}
+}
+
+// alike: what such a unit is named after is its content or its place, so that
+// another one in the same place is the same thing with another content.
+func (m *unitMatcher) alike(x, y int) bool {
+	switch k := m.a[x].Kind; k {
+	case units.Bytes, units.Gap, units.String, units.Reloc, units.Note:
+		return k == m.b[y].Kind
+	}
+	return false
 }
 
 // matchBetween pairs runs of as many units without a counterpart that follow,
 // and precede, one pair: those are what was written in the same place, such as a
 // string that holds another path.
-func (al *aligner) matchBetween(ua, ub []units.Unit, lo, na, nb int) {
+func (al *aligner) matchBetween(m matcher, lo, na, nb int) {
 	for x := lo; x < na; x++ {
 		if al.match[x] >= 0 {
 			continue
@@ -249,11 +280,11 @@ func (al *aligner) matchBetween(ua, ub []units.Unit, lo, na, nb int) {
 		for endB < nb && al.matchB[endB] < 0 {
 			endB++
 		}
-		closed := end == len(ua) && endB == len(ub) || end < len(ua) && endB < len(ub) && int(al.match[end]) == endB
+		closed := end == len(al.match) && endB == len(al.matchB) || end < len(al.match) && endB < len(al.matchB) && int(al.match[end]) == endB
 		if closed && endB-y == end-x && x >= lo && y >= lo {
 			for k := range end - x {
-				if a, b := &ua[x+k], &ub[y+k]; a.Kind == b.Kind && nameless(a.Kind) {
-					al.match[x+k], al.matchB[y+k] = int32(y+k), int32(x+k)
+				if m.alike(x+k, y+k) {
+					al.pairUp(x+k, y+k)
 				}
 			}
 		}
@@ -261,64 +292,56 @@ func (al *aligner) matchBetween(ua, ub []units.Unit, lo, na, nb int) {
 	}
 }
 
-// nameless: what the unit is named after is its content or its place, so that
-// another one in the same place is the same thing with another content.
-func nameless(k units.Kind) bool {
-	switch k {
-	case units.Bytes, units.Gap, units.String, units.Reloc, units.Note:
-		return true
-	}
-	return false
-}
-
 // minRun is how many equal bytes separate two changed regions of one unit.
 const minRun = 16
 
-// unitPair makes the regions of two units that are the same thing.
-func (al *aligner) unitPair(u Unit, x, y *units.Unit, hash uint64) {
+// unitPair makes the regions of two units that are the same thing, in a block of
+// that hash.
+func (al *aligner) unitPair(u Unit, x, y *units.Unit, block uint64) {
 	a, b := al.a.Slice(x.Off, x.Len), al.b.Slice(y.Off, y.Len)
-	if x.Len != y.Len {
+	split := x.Len != y.Len || x.Kind == units.Bytes || x.Kind == units.Function || x.Kind == units.Object
+	var diff int64
+	if x.Len == y.Len {
+		if diff = unequal(a, b, split); diff > 0 && !split {
+			al.region(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Changed, Unit: u, diff: diff}, x.Kind, -1)
+			return
+		}
+	}
+	hash := mix(block + hashUnit(x) + hashUnit(y) + mix(uint64(u.A)) + mix(uint64(u.B)))
+	switch {
+	case x.Len != y.Len:
 		al.trim(u, x, y, a, b, hash)
-		return
-	}
-	if bytes.Equal(a, b) {
+	case diff == 0:
 		al.equal(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Same, Unit: u}, x.Kind, hash)
-		return
-	}
-	switch x.Kind {
-	case units.Bytes, units.Function, units.Object:
-		al.runs(u, x, y, a, b, hash)
 	default:
-		al.region(Region{A: Range{x.Off, x.Len}, B: Range{y.Off, y.Len}, Relation: Changed, Unit: u, diff: unequal(a, b, false)}, -1)
+		al.runs(u, x, y, a, b, hash)
 	}
 }
 
 // runs splits two units of one length by position.
 func (al *aligner) runs(u Unit, x, y *units.Unit, a, b []byte, hash uint64) {
 	p := al.pair(x.Off, y.Off, hash)
-	part := func(from, to int, rel Relation) {
+	part := func(from, to int, rel Relation, diff int64) {
 		if from == to {
 			return
 		}
 		n := int64(to - from)
-		r := Region{A: Range{x.Off + int64(from), n}, B: Range{y.Off + int64(from), n}, Relation: rel, Unit: u}
 		if rel == Same {
 			al.pairs[p].weight += n
-		} else {
-			r.diff = unequal(a[from:to], b[from:to], false)
 		}
-		al.region(r, p)
+		al.region(Region{A: Range{x.Off + int64(from), n}, B: Range{y.Off + int64(from), n}, Relation: rel, Unit: u, diff: diff}, x.Kind, p)
 	}
 	for at := 0; at < len(a); {
 		start := at + samePrefix(a[at:], b[at:])
-		part(at, start, Same)
-		end := start // behind the last byte that differs
+		part(at, start, Same, 0)
+		end, diff := start, int64(0) // behind the last byte that differs
 		for at = start; at < len(a) && at-end < minRun; at++ {
 			if a[at] != b[at] {
 				end = at + 1
+				diff++
 			}
 		}
-		part(start, end, Changed)
+		part(start, end, Changed, diff)
 		at = end
 	}
 }
@@ -331,13 +354,13 @@ func (al *aligner) trim(u Unit, x, y *units.Unit, a, b []byte, hash uint64) {
 	p := al.pair(x.Off, y.Off, hash)
 	al.pairs[p].weight = int64(n + m)
 	if n > 0 {
-		al.region(Region{A: Range{x.Off, int64(n)}, B: Range{y.Off, int64(n)}, Relation: Same, Unit: u}, p)
+		al.region(Region{A: Range{x.Off, int64(n)}, B: Range{y.Off, int64(n)}, Relation: Same, Unit: u}, x.Kind, p)
 	}
 	ra := Range{x.Off + int64(n), int64(len(a) - n - m)}
 	rb := Range{y.Off + int64(n), int64(len(b) - n - m)}
-	al.region(Region{A: ra, B: rb, Relation: Changed, Unit: u}, p)
+	al.region(Region{A: ra, B: rb, Relation: Changed, Unit: u}, x.Kind, p)
 	if m > 0 {
-		al.region(Region{A: Range{ra.End(), int64(m)}, B: Range{rb.End(), int64(m)}, Relation: Same, Unit: u}, p)
+		al.region(Region{A: Range{ra.End(), int64(m)}, B: Range{rb.End(), int64(m)}, Relation: Same, Unit: u}, x.Kind, p)
 	}
 }
 
@@ -366,22 +389,24 @@ func sameSuffix(a, b []byte) int {
 // neighbours that are the same. The regions are the aligner's own memory.
 func (al *aligner) ledger(layer Layer, sizeA, sizeB int64) *Ledger {
 	al.settle()
-	l := &Ledger{Layer: layer, SizeA: sizeA, SizeB: sizeB, Regions: al.regions}
+	al.regions = append(al.regions, al.late...)
+	l := &Ledger{Layer: layer, SizeA: sizeA, SizeB: sizeB, regions: al.regions}
 	l.sort()
-	out := l.Regions[:0]
-	for _, r := range l.Regions {
-		if n := len(out); n > 0 && r.Relation == Same && out[n-1].Relation == Same && out[n-1].A.End() == r.A.Off && out[n-1].B.End() == r.B.Off {
+	out := l.regions[:0]
+	for _, r := range l.regions {
+		r.who = 0
+		if n := len(out); n > 0 && r.relation == Same && out[n-1].relation == Same && out[n-1].a.end() == r.a.off && out[n-1].b.end() == r.b.off {
 			last := &out[n-1]
-			last.A.Len += r.A.Len
-			last.B.Len += r.B.Len
-			if last.Unit != r.Unit {
-				last.Unit = Unit{last.Unit.Block, whole, whole}
+			last.a.len += r.a.len
+			last.b.len += r.b.len
+			if last.unit() != r.unit() {
+				last.unitA, last.unitB = whole, whole
 			}
 			continue
 		}
 		out = append(out, r)
 	}
-	l.Regions = out
+	l.regions = out
 	return l
 }
 
@@ -407,24 +432,21 @@ func (al *aligner) settle() {
 	}
 	al.keep = al.weights.find(al.pairs, al.heavy, al.keep)
 	for i := range al.regions {
-		if r := &al.regions[i]; r.Relation == Same && !al.keep[al.owner[i]] {
-			r.Relation = Moved
+		if r := &al.regions[i]; r.relation == Same && !al.keep[r.who] {
+			r.relation = Moved
 		}
 	}
 }
 
 // sort brings the regions into the order of A, those without bytes there last.
 func (l *Ledger) sort() {
-	slices.SortFunc(l.Regions, func(x, y Region) int {
-		if (x.A.Len == 0) != (y.A.Len == 0) {
-			if x.A.Len == 0 {
-				return 1
-			}
-			return -1
+	order := func(x, y region) int {
+		if x.a.len == 0 && y.a.len == 0 {
+			return cmp.Compare(x.b.off, y.b.off)
 		}
-		if x.A.Len == 0 {
-			return cmp.Compare(x.B.Off, y.B.Off)
-		}
-		return cmp.Compare(x.A.Off, y.A.Off)
-	})
+		return cmp.Or(cmp.Compare(min(y.a.len, 1), min(x.a.len, 1)), cmp.Compare(x.a.off, y.a.off))
+	}
+	if !slices.IsSortedFunc(l.regions, order) {
+		slices.SortFunc(l.regions, order)
+	}
 }

@@ -34,14 +34,14 @@ func (c *accountant) tallyBlocks(p *Pair, l *Ledger) []BlockTally {
 		bl := &blocks[i]
 		out[i] = BlockTally{Name: c.clone(bl.String()), A: bl.A, B: bl.B}
 	}
-	for i := range l.Regions {
-		r := &l.Regions[i]
-		if r.Relation == Same {
+	for i := range l.regions {
+		r := &l.regions[i]
+		if r.relation == Same {
 			continue
 		}
-		t := &out[r.Unit.Block]
+		t := &out[r.block]
 		t.add(r)
-		if cl := r.class(); rank(cl) > rank(t.Class) {
+		if cl := l.class(r); rank(cl) > rank(t.Class) {
 			t.Class = cl
 		}
 	}

@@ -50,11 +50,3 @@ type Owner struct {
 	// Notes say more: "consistent-with: randstruct".
 	Notes []string
 }
-
-// class is that of a region which is not Same.
-func (r *Region) class() Class {
-	if r.Owner == nil {
-		return Unexplained
-	}
-	return r.Owner.Cause.Class
-}

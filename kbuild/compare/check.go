@@ -4,10 +4,8 @@ package compare
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
-	"slices"
 )
 
 // LedgerError says what is wrong with a ledger. It is a bug of the program that
@@ -36,7 +34,6 @@ func (l *Ledger) Check(a, b io.ReaderAt) error { return new(checker).check(l, a,
 
 // checker keeps its memory from ledger to ledger.
 type checker struct {
-	order      []int32 // of regions by B
 	bufA, bufB []byte
 }
 
@@ -44,13 +41,12 @@ func (c *checker) check(l *Ledger, a, b io.ReaderAt) error {
 	if err := l.checkA(); err != nil {
 		return err
 	}
-	if err := c.checkB(l); err != nil {
+	if err := l.checkB(); err != nil {
 		return err
 	}
 	equal := l.SizeA == l.SizeB // as far as it follows from the regions
-	for i := range l.Regions {
-		r := &l.Regions[i]
-		if r.Relation != Same {
+	for i := range l.regions {
+		if l.regions[i].relation != Same {
 			equal = false
 		}
 		if err := c.region(l, i, a, b); err != nil {
@@ -70,21 +66,21 @@ func (c *checker) check(l *Ledger, a, b io.ReaderAt) error {
 // checkA: the ranges of A partition it, in their order.
 func (l *Ledger) checkA() error {
 	at := int64(0)
-	for i := range l.Regions {
-		r := &l.Regions[i]
+	for i := range l.regions {
+		r := &l.regions[i]
 		switch {
-		case r.A.Len < 0 || r.B.Len < 0 || r.A.Len == 0 && r.B.Len == 0:
-			return &LedgerError{l.Layer, i, fmt.Sprintf("of %d and %d bytes", r.A.Len, r.B.Len)}
-		case r.Relation > Changed:
-			return &LedgerError{l.Layer, i, r.Relation.String()}
-		case r.Relation == Same && r.Owner != nil:
+		case r.a.len == 0 && r.b.len == 0:
+			return &LedgerError{l.Layer, i, "without a byte on either side"}
+		case r.relation > Changed:
+			return &LedgerError{l.Layer, i, r.relation.String()}
+		case r.relation == Same && r.who != 0:
 			return &LedgerError{l.Layer, i, "a cause for bytes that are the same"}
-		case r.A.Len == 0:
+		case r.a.len == 0:
 			continue
-		case r.A.Off != at:
-			return &LedgerError{l.Layer, i, fmt.Sprintf("begins in A at %d, the one before ends at %d", r.A.Off, at)}
+		case int64(r.a.off) != at:
+			return &LedgerError{l.Layer, i, fmt.Sprintf("begins in A at %d, the one before ends at %d", r.a.off, at)}
 		}
-		at = r.A.End()
+		at += int64(r.a.len)
 	}
 	if at != l.SizeA {
 		return &LedgerError{l.Layer, -1, fmt.Sprintf("regions cover %d of %d bytes of A", at, l.SizeA)}
@@ -93,37 +89,31 @@ func (l *Ledger) checkA() error {
 }
 
 // checkB: the ranges of B partition it, and Same regions have its order.
-func (c *checker) checkB(l *Ledger) error {
-	c.order = c.order[:0]
+func (l *Ledger) checkB() error {
 	last := int64(-1)
-	sorted := true
-	for i := range l.Regions {
-		r := &l.Regions[i]
-		if r.Relation == Same {
-			if r.B.Off <= last {
-				return &LedgerError{l.Layer, i, fmt.Sprintf("same, but at %d in B, where the one before is at %d", r.B.Off, last)}
+	left := 0
+	for i := range l.regions {
+		r := &l.regions[i]
+		if r.relation == Same {
+			if int64(r.b.off) <= last {
+				return &LedgerError{l.Layer, i, fmt.Sprintf("same, but at %d in B, where the one before is at %d", r.b.off, last)}
 			}
-			last = r.B.Off
+			last = int64(r.b.off)
 		}
-		if r.B.Len > 0 {
-			if n := len(c.order); n > 0 && l.Regions[c.order[n-1]].B.Off > r.B.Off {
-				sorted = false
-			}
-			c.order = append(c.order, int32(i))
+		if r.b.len > 0 {
+			left++
 		}
-	}
-	if !sorted {
-		slices.SortFunc(c.order, func(x, y int32) int { return cmp.Compare(l.Regions[x].B.Off, l.Regions[y].B.Off) })
 	}
 	at := int64(0)
-	for _, i := range c.order {
-		r := &l.Regions[i]
-		if r.B.Off != at {
-			return &LedgerError{l.Layer, int(i), fmt.Sprintf("begins in B at %d, the one before ends at %d", r.B.Off, at)}
+	for _, i := range l.sortedB() {
+		r := &l.regions[i]
+		if int64(r.b.off) != at {
+			return &LedgerError{l.Layer, int(i), fmt.Sprintf("begins in B at %d, the one before ends at %d", r.b.off, at)}
 		}
-		at = r.B.End()
+		at += int64(r.b.len)
+		left--
 	}
-	if at != l.SizeB {
+	if at != l.SizeB || left != 0 {
 		return &LedgerError{l.Layer, -1, fmt.Sprintf("regions cover %d of %d bytes of B", at, l.SizeB)}
 	}
 	return nil
@@ -131,23 +121,23 @@ func (c *checker) checkB(l *Ledger) error {
 
 // region compares the bytes of one region.
 func (c *checker) region(l *Ledger, i int, a, b io.ReaderAt) error {
-	r := &l.Regions[i]
-	if r.Relation != Changed {
-		if r.A.Len != r.B.Len {
-			return &LedgerError{l.Layer, i, fmt.Sprintf("%v, but of %d and %d bytes", r.Relation, r.A.Len, r.B.Len)}
+	r := &l.regions[i]
+	if r.relation != Changed {
+		if r.a.len != r.b.len {
+			return &LedgerError{l.Layer, i, fmt.Sprintf("%v, but of %d and %d bytes", r.relation, r.a.len, r.b.len)}
 		}
-		n, err := c.differ(a, b, r.A, r.B, true)
+		n, err := c.differ(a, b, r.a.wide(), r.b.wide(), true)
 		if err == nil && n != 0 {
-			err = &LedgerError{l.Layer, i, r.Relation.String() + ", but the bytes differ"}
+			err = &LedgerError{l.Layer, i, r.relation.String() + ", but the bytes differ"}
 		}
 		return err
 	}
-	if r.Stream {
+	if r.stream() {
 		return nil
 	}
-	if r.A.Len == r.B.Len {
-		n, err := c.differ(a, b, r.A, r.B, false)
-		if err == nil && (n == 0 || n != r.diff) {
+	if r.a.len == r.b.len {
+		n, err := c.differ(a, b, r.a.wide(), r.b.wide(), false)
+		if err == nil && (n == 0 || n != int64(r.diff)) {
 			err = &LedgerError{l.Layer, i, fmt.Sprintf("changed by %d bytes, but %d differ", r.diff, n)}
 		}
 		return err
@@ -157,11 +147,12 @@ func (c *checker) region(l *Ledger, i int, a, b io.ReaderAt) error {
 
 // trimmed: regions of unequal lengths have no first or last byte in common.
 func (c *checker) trimmed(l *Ledger, i int, a, b io.ReaderAt) error {
-	r := &l.Regions[i]
-	if r.A.Len == 0 || r.B.Len == 0 {
+	r := &l.regions[i]
+	if r.a.len == 0 || r.b.len == 0 {
 		return nil
 	}
-	for _, at := range [][2]int64{{r.A.Off, r.B.Off}, {r.A.End() - 1, r.B.End() - 1}} {
+	ra, rb := r.a.wide(), r.b.wide()
+	for _, at := range [][2]int64{{ra.Off, rb.Off}, {ra.End() - 1, rb.End() - 1}} {
 		n, err := c.differ(a, b, Range{at[0], 1}, Range{at[1], 1}, false)
 		if err != nil {
 			return err

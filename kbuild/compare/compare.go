@@ -14,7 +14,7 @@
 // [Owner], which is a [Cause] at work in one place. What has none is unexplained.
 // This package finds the regions, from the bytes alone. Whoever explains is given
 // a [Pair] while its bytes are at hand, looks at the regions of its Ledgers and
-// claims those that it can account for, with [Claim]; the first claim counts. It
+// claims those that it can account for, with [Ledger.Claim]; the first claim counts. It
 // can name, but not acquit: which bytes differ is not its to say. Afterwards each
 // ledger is checked by replaying it, and one that fails is reported as a fault of
 // this program and explains nothing. What remains is an [Account] for each module.

@@ -2,7 +2,13 @@
 
 package compare
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/modhash/modhash/kbuild/internal/units"
+)
 
 // Layer is a level at which the bytes of a module file are accounted for. Bytes
 // of different layers are never added.
@@ -86,11 +92,44 @@ type Region struct {
 	// common, with all of its bytes counted.
 	Stream bool
 	// Owner is the one cause that answers for the region. It is nil for Same,
-	// and for what no rule explains.
+	// and for what no rule explains; see [Ledger.Claim].
 	Owner *Owner
 
 	diff int64 // bytes that differ of equal lengths
 }
+
+// region is a Region as it is kept: a large module has hundreds of thousands, which
+// must be small, and without pointers for the garbage collector to follow.
+type region struct {
+	a, b         span
+	unitA, unitB int32
+	diff         uint32
+	// who is a number: of the pairing that the region belongs to, -1 for none, until
+	// the ledger is made; afterwards of its owner, 0 for none.
+	who      int32
+	block    uint16
+	relation Relation
+	kind     units.Kind // of the unit
+}
+
+// maxBlocks is how many blocks both sides of a ledger can have together.
+const maxBlocks = 1<<16 - 1<<10
+
+// span is a [Range]; see maxSize.
+type span struct{ off, len uint32 }
+
+// maxSize is the size in bytes above which a file has no ledger.
+const maxSize = 1<<32 - 1
+
+func (s span) end() uint32 { return s.off + s.len }
+
+func (s span) wide() Range { return Range{int64(s.off), int64(s.len)} }
+
+func narrow(r Range) span { return span{uint32(r.Off), uint32(r.Len)} }
+
+func (r *region) unit() Unit { return Unit{int32(r.block), r.unitA, r.unitB} }
+
+func (r *region) stream() bool { return r.relation == Changed && r.kind == units.Stream }
 
 // Unit refers to a unit by where it is in the two files, so that its name needs
 // no memory before somebody asks for it; see [Pair.UnitName].
@@ -103,27 +142,112 @@ type Unit struct {
 	A, B int32
 }
 
-// Differing returns how many bytes of either side the region adds to those that
-// differ: of a Moved region none, since these are counted once and apart.
-func (r *Region) Differing() (a, b int64) {
-	switch {
-	case r.Relation != Changed:
-		return 0, 0
-	case r.Stream || r.A.Len != r.B.Len:
-		return r.A.Len, r.B.Len
-	}
-	return r.diff, r.diff
-}
-
 // Ledger accounts for every byte of two files at one layer. The A ranges of its
 // regions partition the SizeA bytes of side A, the B ranges the SizeB bytes of
 // side B.
 type Ledger struct {
 	Layer        Layer
 	SizeA, SizeB int64
-	// Regions are sorted by A, those that are empty in A stand at the end,
-	// sorted by B.
-	Regions []Region
+
+	// regions are sorted by A, those that are empty in A stand at the end, sorted
+	// by B.
+	regions []region
+	owners  []*Owner // those that own regions, from 1 on
+	numbers map[*Owner]int32
+	last    int32   // the number that was given last
+	byB     []int32 // see sortedB
+	hint    [2]int  // what atA and atB found last
+}
+
+// Len is the number of regions. They are sorted by A, those that are empty in A
+// stand at the end, sorted by B.
+func (l *Ledger) Len() int { return len(l.regions) }
+
+// Region returns region i.
+func (l *Ledger) Region(i int) Region {
+	r := &l.regions[i]
+	return Region{A: r.a.wide(), B: r.b.wide(), Unit: r.unit(), Relation: r.relation, Stream: r.stream(), Owner: l.owner(r), diff: int64(r.diff)}
+}
+
+// Open reports whether region i differs and has no owner yet, and the kind of the
+// unit that it is, or is a part of. It is quicker than looking at the region.
+func (l *Ledger) Open(i int) (units.Kind, bool) {
+	r := &l.regions[i]
+	return r.kind, r.relation != Same && r.who == 0
+}
+
+// Claim makes o the owner of region i, which has none yet; it reports whether it
+// did. Same bytes have no owner.
+func (l *Ledger) Claim(i int, o *Owner) bool {
+	if _, open := l.Open(i); !open {
+		return false
+	}
+	l.regions[i].who = l.number(o)
+	return true
+}
+
+// number is that of an owner. Mostly it is the one that was asked for last.
+func (l *Ledger) number(o *Owner) int32 {
+	if l.last > 0 && l.owners[l.last] == o {
+		return l.last
+	}
+	n, known := l.numbers[o]
+	if !known {
+		if l.numbers == nil {
+			l.numbers, l.owners = map[*Owner]int32{}, []*Owner{nil}
+		}
+		n = int32(len(l.owners))
+		l.owners, l.numbers[o] = append(l.owners, o), n
+	}
+	l.last = n
+	return n
+}
+
+// owner is that of a region, nil if it has none.
+func (l *Ledger) owner(r *region) *Owner {
+	if r.who == 0 {
+		return nil
+	}
+	return l.owners[r.who]
+}
+
+// class is that of a region which is not Same.
+func (l *Ledger) class(r *region) Class {
+	if o := l.owner(r); o != nil {
+		return o.Cause.Class
+	}
+	return Unexplained
+}
+
+// sortedB numbers the regions that are not empty in B, in its order.
+func (l *Ledger) sortedB() []int32 {
+	if l.byB != nil {
+		return l.byB
+	}
+	l.byB = make([]int32, 0, len(l.regions))
+	late := len(l.regions) // from there on regions are empty in A, and in the order of B
+	for late > 0 && l.regions[late-1].a.len == 0 {
+		late--
+	}
+	next := late
+	for i := range late {
+		r := &l.regions[i]
+		if r.b.len == 0 {
+			continue
+		}
+		for ; next < len(l.regions) && l.regions[next].b.off < r.b.off; next++ {
+			l.byB = append(l.byB, int32(next))
+		}
+		l.byB = append(l.byB, int32(i))
+	}
+	for ; next < len(l.regions); next++ {
+		l.byB = append(l.byB, int32(next))
+	}
+	order := func(x, y int32) int { return cmp.Compare(l.regions[x].b.off, l.regions[y].b.off) }
+	if !slices.IsSortedFunc(l.byB, order) {
+		slices.SortFunc(l.byB, order)
+	}
+	return l.byB
 }
 
 // Tally counts bytes of a layer. Changed is a pair: inserting n bytes is (0, n).
@@ -134,32 +258,37 @@ type Tally struct {
 // IsZero: nothing differs.
 func (t Tally) IsZero() bool { return t == Tally{} }
 
-func (t *Tally) add(r *Region) {
-	if r.Relation == Moved {
-		t.Moved += r.A.Len
+func (t *Tally) add(r *region) {
+	switch {
+	case r.relation == Same:
+	case r.relation == Moved:
+		t.Moved += int64(r.a.len)
+	case r.stream() || r.a.len != r.b.len:
+		t.ChangedA += int64(r.a.len)
+		t.ChangedB += int64(r.b.len)
+	default:
+		t.ChangedA += int64(r.diff)
+		t.ChangedB += int64(r.diff)
 	}
-	a, b := r.Differing()
-	t.ChangedA += a
-	t.ChangedB += b
 }
 
 // Tally counts the bytes that differ. The two sides are equal if and only if
 // there are none.
 func (l *Ledger) Tally() Tally {
 	var t Tally
-	for i := range l.Regions {
-		t.add(&l.Regions[i])
+	for i := range l.regions {
+		t.add(&l.regions[i])
 	}
 	return t
 }
 
 // Mirror returns the ledger with the sides swapped. It shares owners with l.
 func (l *Ledger) Mirror() *Ledger {
-	m := &Ledger{Layer: l.Layer, SizeA: l.SizeB, SizeB: l.SizeA, Regions: make([]Region, len(l.Regions))}
-	for i, r := range l.Regions {
-		r.A, r.B = r.B, r.A
-		r.Unit.A, r.Unit.B = r.Unit.B, r.Unit.A
-		m.Regions[i] = r
+	m := &Ledger{Layer: l.Layer, SizeA: l.SizeB, SizeB: l.SizeA, regions: make([]region, len(l.regions)), owners: l.owners}
+	for i, r := range l.regions {
+		r.a, r.b = r.b, r.a
+		r.unitA, r.unitB = r.unitB, r.unitA
+		m.regions[i] = r
 	}
 	m.sort()
 	return m

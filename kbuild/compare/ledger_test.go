@@ -116,8 +116,9 @@ func TestLedgerProperties(t *testing.T) {
 // canonical leaves out what means nothing: offsets of empty ranges, and the unit
 // that joined regions began with.
 func canonical(l *Ledger) []Region {
-	out := make([]Region, len(l.Regions))
-	for i, r := range l.Regions {
+	out := make([]Region, l.Len())
+	for i := range out {
+		r := l.Region(i)
 		if r.A.Len == 0 {
 			r.A.Off = 0
 		}
@@ -132,11 +133,29 @@ func canonical(l *Ledger) []Region {
 	return out
 }
 
+// draft is a ledger in the making.
+type draft struct {
+	SizeA, SizeB int64
+	Regions      []Region
+}
+
+func (d *draft) ledger() *Ledger {
+	l := &Ledger{Layer: LayerUnit, SizeA: d.SizeA, SizeB: d.SizeB}
+	for _, r := range d.Regions {
+		x := region{a: narrow(r.A), b: narrow(r.B), relation: r.Relation, diff: uint32(r.diff)}
+		if r.Owner != nil {
+			x.who = l.number(r.Owner)
+		}
+		l.regions = append(l.regions, x)
+	}
+	return l
+}
+
 // TestLedgerCheck: each way in which a ledger can be wrong is found.
 func TestLedgerCheck(t *testing.T) {
 	a, b := []byte("abcdefgh12345678XY"), []byte("12345678abcdefghXZ!")
-	good := func() *Ledger {
-		return &Ledger{Layer: LayerUnit, SizeA: 18, SizeB: 19, Regions: []Region{
+	good := func() *draft {
+		return &draft{SizeA: 18, SizeB: 19, Regions: []Region{
 			{A: Range{0, 8}, B: Range{8, 8}, Relation: Same},
 			{A: Range{8, 8}, B: Range{0, 8}, Relation: Moved},
 			{A: Range{16, 1}, B: Range{16, 1}, Relation: Same},
@@ -144,39 +163,39 @@ func TestLedgerCheck(t *testing.T) {
 			{A: Range{}, B: Range{18, 1}, Relation: Changed},
 		}}
 	}
-	if err := good().Check(bytes.NewReader(a), bytes.NewReader(b)); err != nil {
+	if err := good().ledger().Check(bytes.NewReader(a), bytes.NewReader(b)); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := good().Tally(), (Tally{1, 2, 8}); got != want {
+	if got, want := good().ledger().Tally(), (Tally{1, 2, 8}); got != want {
 		t.Errorf("tally %v, want %v", got, want)
 	}
-	for i, spoil := range []func(l *Ledger){
-		func(l *Ledger) { l.SizeA++ },
-		func(l *Ledger) { l.SizeB-- },
-		func(l *Ledger) { l.Regions = l.Regions[:4] },
-		func(l *Ledger) { l.Regions = l.Regions[1:] },
-		func(l *Ledger) { l.Regions[1].Relation = Same },
-		func(l *Ledger) { l.Regions[3].Relation = Same },
-		func(l *Ledger) { l.Regions[3].diff = 2 },
-		func(l *Ledger) { l.Regions[0].Relation, l.Regions[0].diff = Changed, 8 },
-		func(l *Ledger) { l.Regions[0].B.Off = 7 },
-		func(l *Ledger) { l.Regions[0].A.Len = 9 },
-		func(l *Ledger) { l.Regions[4].B.Off = 17 },
-		func(l *Ledger) { l.Regions[2].Owner = &Owner{} },
-		func(l *Ledger) { l.Regions[2].Relation = 3 },
-		func(l *Ledger) { l.Regions = append(l.Regions, Region{}) },
-		func(l *Ledger) { l.Regions[0].A.Len, l.Regions[0].B.Len = -8, -8 },
-		func(l *Ledger) { l.Regions[3].A.Len, l.Regions[3].A.Off, l.Regions[2].A.Len = 2, 16, 0 },
+	for i, spoil := range []func(l *draft){
+		func(l *draft) { l.SizeA++ },
+		func(l *draft) { l.SizeB-- },
+		func(l *draft) { l.Regions = l.Regions[:4] },
+		func(l *draft) { l.Regions = l.Regions[1:] },
+		func(l *draft) { l.Regions[1].Relation = Same },
+		func(l *draft) { l.Regions[3].Relation = Same },
+		func(l *draft) { l.Regions[3].diff = 2 },
+		func(l *draft) { l.Regions[0].Relation, l.Regions[0].diff = Changed, 8 },
+		func(l *draft) { l.Regions[0].B.Off = 7 },
+		func(l *draft) { l.Regions[0].A.Len = 9 },
+		func(l *draft) { l.Regions[4].B.Off = 17 },
+		func(l *draft) { l.Regions[2].Owner = &Owner{} },
+		func(l *draft) { l.Regions[2].Relation = 3 },
+		func(l *draft) { l.Regions = append(l.Regions, Region{}) },
+		func(l *draft) { l.Regions[0].A.Len, l.Regions[0].B.Len = -8, -8 },
+		func(l *draft) { l.Regions[3].A.Len, l.Regions[3].A.Off, l.Regions[2].A.Len = 2, 16, 0 },
 	} {
 		l := good()
 		spoil(l)
-		err := l.Check(bytes.NewReader(a), bytes.NewReader(b))
+		err := l.ledger().Check(bytes.NewReader(a), bytes.NewReader(b))
 		if bug := (*LedgerError)(nil); !errors.As(err, &bug) {
 			t.Errorf("spoilt ledger %d: %v", i, err)
 		}
 	}
-	equal := &Ledger{SizeA: 2, SizeB: 2, Regions: []Region{{A: Range{0, 1}, B: Range{1, 1}, Relation: Moved}, {A: Range{1, 1}, B: Range{0, 1}, Relation: Same}}}
-	if err := equal.Check(bytes.NewReader([]byte("zz")), bytes.NewReader([]byte("zz"))); err == nil {
+	equal := &draft{SizeA: 2, SizeB: 2, Regions: []Region{{A: Range{0, 1}, B: Range{1, 1}, Relation: Moved}, {A: Range{1, 1}, B: Range{0, 1}, Relation: Same}}}
+	if err := equal.ledger().Check(bytes.NewReader([]byte("zz")), bytes.NewReader([]byte("zz"))); err == nil {
 		t.Error("equal sides, but something has moved: no error")
 	}
 }
@@ -186,7 +205,9 @@ func TestLedgerCheck(t *testing.T) {
 func ExampleLedger() {
 	a := []byte("one\ntwo\nmuch longer\n")
 	b := []byte("much longer\ntwice\nnew\none\n")
-	for _, r := range align(a, b).Regions {
+	l := align(a, b)
+	for i := range l.Len() {
+		r := l.Region(i)
 		fmt.Println(r.Relation, r.A, r.B)
 	}
 	// Output:

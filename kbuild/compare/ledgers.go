@@ -5,8 +5,11 @@ package compare
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/modhash/modhash/kbuild/internal/codec"
 	"github.com/modhash/modhash/kbuild/internal/units"
@@ -16,7 +19,7 @@ import (
 
 // ledgers makes the ledgers of pairs and keeps its memory from pair to pair.
 type ledgers struct {
-	large   chan struct{} // held by the one pair at a time that needs much memory
+	room    *semaphore.Weighted // for decoded bytes, see accountedRoom
 	layers  [LayerUnit + 1]aligner
 	scratch [2][]byte
 	tails   [2][]byte
@@ -25,20 +28,26 @@ type ledgers struct {
 	check   checker
 }
 
-func newLedgers(large chan struct{}) *ledgers { return &ledgers{large: large} }
+func newLedgers(room *semaphore.Weighted) *ledgers { return &ledgers{room: room} }
 
 // maxAccounted is the size in bytes above which a payload that differs is not
 // accounted for: far above that of any module without debug information.
 const maxAccounted = 256 << 20
 
 // keepScratch is the size in bytes above which memory is given back after use.
-const keepScratch = 2 << 20
+const keepScratch = 1 << 20
 
-// errSize says that a payload is too large to be accounted for.
-var errSize = errors.New("more than 256 MiB: too large to be accounted for")
+// keepRegions is the number of regions, or units, above which theirs is.
+const keepRegions = 1 << 15
+
+// errSize says that a file is too large to be accounted for.
+var errSize = errors.New("too large to be accounted for: more than 256 MiB that differ, or more than 4 GiB")
 
 // make fills in the ledgers of p. why says why the payload is but bytes.
 func (ls *ledgers) make(p *Pair) (why string, err error) {
+	if p.A.size > maxSize || p.B.size > maxSize {
+		return "", errSize
+	}
 	if p.A.Module == nil || p.B.Module == nil {
 		return "", ls.unread(p)
 	}
@@ -52,6 +61,7 @@ func (ls *ledgers) make(p *Pair) (why string, err error) {
 	p.decoded = ls.coarse(p)
 	p.Unit = ls.unit(p)
 	p.payload = ls.blocks(p)
+	ls.aligned()
 	return why, nil
 }
 
@@ -66,6 +76,9 @@ func (ls *ledgers) load(p *Pair) error {
 			return err
 		}
 		v.Inner = m.Decoded
+		if m.Decoded > maxSize || m.Decoded > maxAccounted && !p.PayloadEqual {
+			return errSize
+		}
 		if p.PayloadEqual {
 			v.Layers = v.Layers[:min(1, len(v.Layers))]
 			v.Inner = m.Trailer.Payload
@@ -81,15 +94,27 @@ func (ls *ledgers) load(p *Pair) error {
 				v.Inner = l.Payload
 			}
 		}
-		if m.Decoded > maxAccounted {
-			return errSize
-		}
-		if ls.scratch[i], err = m.ReadAll(ls.scratch[i]); err != nil {
+		all, grown, err := m.Load(ls.scratch[i])
+		if err != nil {
 			return err
 		}
-		v.memory = window{0, ls.scratch[i]}
+		if grown != nil {
+			ls.scratch[i] = grown
+		}
+		v.memory, v.whole = window{0, all}, m.Whole()
 	}
 	return nil
+}
+
+// aligned gives back what took part in aligning a large pair only, before it is
+// explained.
+func (ls *ledgers) aligned() {
+	for i := range ls.layers {
+		if al := &ls.layers[i]; cap(al.regions) > keepRegions {
+			// The regions and units are those of the ledgers now.
+			*al = aligner{}
+		}
+	}
 }
 
 // free gives back memory that few pairs need.
@@ -100,7 +125,7 @@ func (ls *ledgers) free() {
 		}
 	}
 	for i := range ls.layers {
-		if al := &ls.layers[i]; cap(al.regions) > 1<<15 || cap(al.arena[0])+cap(al.arena[1])+cap(al.entries[0])+cap(al.entries[1]) > 1<<16 {
+		if al := &ls.layers[i]; cap(al.regions)+cap(al.keys[0])+cap(al.keys[1]) > keepRegions || cap(al.arena[0])+cap(al.arena[1])+cap(al.entries[0])+cap(al.entries[1]) > keepRegions {
 			*al = aligner{}
 		}
 	}
@@ -137,7 +162,7 @@ func (al *aligner) opaque(i int) {
 	bl := &al.blocks[i]
 	bl.UnitsA = append(bl.UnitsA[:0], units.Unit{Off: bl.A.Off, Len: bl.A.Len, Index: -1})
 	bl.UnitsB = append(bl.UnitsB[:0], units.Unit{Off: bl.B.Off, Len: bl.B.Len, Index: -1})
-	al.alignUnits(i, nil)
+	al.alignUnits(i)
 }
 
 // stored makes the ledger of compressed files. Of a file that is not compressed,
@@ -192,7 +217,7 @@ func (al *aligner) streams(p *Pair, i int) error {
 		ua := &bl.UnitsA[x]
 		a, y := Range{ua.Off, ua.Len}, al.match[x]
 		if y < 0 {
-			al.oneSided(Unit{int32(i), int32(x), whole}, a, Range{})
+			al.oneSided(Unit{int32(i), int32(x), whole}, ua.Kind, a, Range{})
 			continue
 		}
 		ub := &bl.UnitsB[y]
@@ -203,7 +228,7 @@ func (al *aligner) streams(p *Pair, i int) error {
 			if len(al.a.b) < int(ua.Len) || len(al.b.b) < int(ub.Len) {
 				return readError(ua.Off, io.ErrUnexpectedEOF)
 			}
-			al.unitPair(u, ua, ub, mix(hashUnit(ua)+uint64(x+int(y))))
+			al.unitPair(u, ua, ub, 0)
 			continue
 		}
 		b := Range{ub.Off, ub.Len}
@@ -217,11 +242,11 @@ func (al *aligner) streams(p *Pair, i int) error {
 				continue
 			}
 		}
-		al.region(Region{A: a, B: b, Relation: Changed, Stream: true, Unit: u}, -1)
+		al.region(Region{A: a, B: b, Relation: Changed, Unit: u}, units.Stream, -1)
 	}
 	for y := range bl.UnitsB {
 		if al.matchB[y] < 0 {
-			al.oneSided(Unit{int32(i), whole, int32(y)}, Range{}, Range{bl.UnitsB[y].Off, bl.UnitsB[y].Len})
+			al.oneSided(Unit{int32(i), whole, int32(y)}, bl.UnitsB[y].Kind, Range{}, Range{bl.UnitsB[y].Off, bl.UnitsB[y].Len})
 		}
 	}
 	return nil
@@ -239,6 +264,10 @@ func (ls *ledgers) split(p *Pair) string {
 			return [...]string{"A", "B"}[i] + ": " + err.Error()
 		}
 		v.ELF = &ls.files[i]
+	}
+	if n := len(p.A.ELF.Blocks) + len(p.B.ELF.Blocks); n > maxBlocks {
+		p.A.ELF, p.B.ELF = nil, nil
+		return fmt.Sprintf("A and B: %d sections, headers and gaps, at most %d are looked into", n, maxBlocks)
 	}
 	return ""
 }
@@ -259,7 +288,7 @@ func (al *aligner) wholeBlock(i int, equal bool) {
 	bl := &al.blocks[i]
 	switch {
 	case bl.A.Len == 0 || bl.B.Len == 0:
-		al.oneSided(Unit{int32(i), whole, whole}, bl.A, bl.B)
+		al.oneSided(Unit{int32(i), whole, whole}, units.Bytes, bl.A, bl.B)
 	case equal || bl.A.Len == bl.B.Len && bytes.Equal(al.a.Slice(bl.A.Off, bl.A.Len), al.b.Slice(bl.B.Off, bl.B.Len)):
 		al.equalBlock(i)
 	default:

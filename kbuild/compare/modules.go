@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
@@ -88,14 +91,14 @@ type moduleWorker struct {
 	blocks     bool
 }
 
-func newModuleWorker(o *Options, budget *spool.Budget, large chan struct{}) *moduleWorker {
+func newModuleWorker(o *Options, budget *spool.Budget, room *semaphore.Weighted) *moduleWorker {
 	ko := &kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir, Budget: budget}
 	w := &moduleWorker{
 		opA: kmod.NewOpener(ko), opB: kmod.NewOpener(ko), hash: hashset.NewHasher(hashset.Flat, 0),
 		bufA: make([]byte, 128<<10), bufB: make([]byte, 128<<10), explain: o.Explain, detail: o.Detail, blocks: o.Blocks,
 	}
 	if w.explain != nil {
-		w.ledgers = newLedgers(large)
+		w.ledgers = newLedgers(room)
 	}
 	return w
 }
@@ -105,38 +108,88 @@ func (w *moduleWorker) close() {
 	w.opB.Close()
 }
 
-// modules compares all pairs. The result is in the order of the pairs.
+// accountedBudget is the memory in bytes of what is decoded in pieces, only to be
+// read into memory as a whole, where it shall not be twice.
+const accountedBudget = 1 << 20
+
+// accountedRoom is how many decoded bytes are accounted for at once, of pairs whose
+// payloads differ: the ledgers of a byte take about as much as the byte.
+const accountedRoom = 24 << 20
+
+// modules compares all pairs. The result is in the order of the pairs. Those that
+// could need more than the room come first, one by one: while the results of all
+// others are not there yet.
 func modules(ctx context.Context, pairs []modulePair, o *Options) ([]Module, error) {
 	out := make([]Module, len(pairs))
+	order, large := bySize(pairs)
 	budget := spool.NewBudget(spool.DefaultBudget)
 	if o.Explain != nil {
-		// What differs is read into memory as a whole to be explained: the few
-		// large modules shall not be there twice.
-		budget = spool.NewBudget(spool.DefaultBudget / 4)
+		budget = spool.NewBudget(accountedBudget)
+	} else {
+		large = 0
 	}
-	large := make(chan struct{}, 1)
-	start := func() *moduleWorker { return newModuleWorker(o, budget, large) }
-	err := pool.Each(ctx, o.Workers, len(pairs), start, (*moduleWorker).close, func(w *moduleWorker, i int) error {
-		m, err := w.compare(&pairs[i])
-		if err != nil {
-			return err
-		}
-		out[i] = *m
-		if o.Progress != nil {
-			var n int64
-			for _, r := range []*kbuild.Ref{pairs[i].a, pairs[i].b} {
-				if r != nil {
-					n += r.File.Member().Size
-				}
+	room := semaphore.NewWeighted(accountedRoom)
+	start := func() *moduleWorker { return newModuleWorker(o, budget, room) }
+	each := func(workers int, order []int) error {
+		return pool.Each(ctx, workers, len(order), start, (*moduleWorker).close, func(w *moduleWorker, i int) error {
+			p := &pairs[order[i]]
+			m, err := w.compare(ctx, p)
+			if err != nil {
+				return err
 			}
-			o.Progress(n)
-		}
-		return nil
-	})
-	return out, err
+			out[order[i]] = *m
+			if o.Progress != nil {
+				o.Progress(p.size())
+			}
+			return nil
+		})
+	}
+	if err := each(1, order[:large]); err != nil {
+		return nil, err
+	}
+	return out, each(o.Workers, order[large:])
 }
 
-func (w *moduleWorker) compare(p *modulePair) (*Module, error) {
+// size is that of the stored files.
+func (p *modulePair) size() int64 {
+	var n int64
+	for _, r := range []*kbuild.Ref{p.a, p.b} {
+		if r != nil {
+			n += r.File.Member().Size
+		}
+	}
+	return n
+}
+
+// packedFactor is how much larger than its file a compressed module hardly ever is.
+const packedFactor = 8
+
+// bySize numbers the pairs, the largest first, and says how many of them could be
+// larger than the room for all.
+func bySize(pairs []modulePair) (order []int, large int) {
+	order = make([]int, len(pairs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return -cmp.Compare(pairs[i].decoded(), pairs[j].decoded()) })
+	for large < len(order) && pairs[order[large]].decoded() > accountedRoom {
+		large++
+	}
+	return order, large
+}
+
+// decoded guesses the size of the decoded files, by their names.
+func (p *modulePair) decoded() int64 {
+	n := p.size()
+	for _, r := range []*kbuild.Ref{p.a, p.b} {
+		if r != nil && !strings.HasSuffix(r.File.Member().Name, ".ko") {
+			return n * packedFactor
+		}
+	}
+	return n
+}
+
+func (w *moduleWorker) compare(ctx context.Context, p *modulePair) (*Module, error) {
 	m := &Module{Name: p.name, PosA: pos(p.a), PosB: pos(p.b)}
 	var ca, cb kbuild.Content
 	var err error
@@ -162,12 +215,12 @@ func (w *moduleWorker) compare(p *modulePair) (*Module, error) {
 			return m, nil
 		}
 	}
-	return m, w.decode(m, p, ca, cb)
+	return m, w.decode(ctx, m, p, ca, cb)
 }
 
 // decode compares two modules whose stored bytes differ, or looks at the one
 // that there is.
-func (w *moduleWorker) decode(m *Module, p *modulePair, ca, cb kbuild.Content) error {
+func (w *moduleWorker) decode(ctx context.Context, m *Module, p *modulePair, ca, cb kbuild.Content) error {
 	var ma, mb *kmod.Module
 	var err error
 	if ca != nil {
@@ -199,7 +252,7 @@ func (w *moduleWorker) decode(m *Module, p *modulePair, ca, cb kbuild.Content) e
 		m.Compression = m.Compression || sameTail
 	}
 	if w.ledgers != nil && ca != nil && cb != nil {
-		m.Account, err = w.account(m, ma, mb, ca, cb)
+		m.Account, err = w.account(ctx, m, ma, mb, ca, cb)
 	}
 	return err
 }

@@ -3,9 +3,7 @@
 package compare
 
 import (
-	"cmp"
 	"io"
-	"slices"
 
 	"github.com/modhash/modhash/kbuild/internal/units"
 	"github.com/modhash/modhash/kbuild/kmod"
@@ -28,7 +26,6 @@ type Pair struct {
 	decoded, payload *Ledger
 	blocks           [LayerUnit + 1][]Block
 	names            namer
-	byA, byB         []int32 // see sortRegions
 }
 
 // View is one side of a [Pair].
@@ -67,21 +64,25 @@ func (p *Pair) Block(l *Ledger, r *Region) *Block { return &p.blocks[l.Layer][r.
 
 // UnitA returns the whole unit that a region is a part of, on side A: the zero
 // Unit if it has none there, and the block's bytes if it was not looked into.
-func (p *Pair) UnitA(l *Ledger, r *Region) units.Unit {
-	bl := p.Block(l, r)
-	if bl.relocs && r.Unit.A >= 0 {
-		return p.A.ELF.RelocUnit(bl.SectionA, r.Unit.A)
+func (p *Pair) UnitA(l *Ledger, r *Region) units.Unit { return p.unitA(l, r.Unit) }
+
+func (p *Pair) unitA(l *Ledger, u Unit) units.Unit {
+	bl := &p.blocks[l.Layer][u.Block]
+	if bl.made && u.A >= 0 {
+		return p.A.ELF.Entry(bl.SectionA, u.A)
 	}
-	return unitOf(bl.UnitsA, r.Unit.A, r.Unit.B, bl.A)
+	return unitOf(bl.UnitsA, u.A, u.B, bl.A)
 }
 
 // UnitB is [Pair.UnitA] for side B.
-func (p *Pair) UnitB(l *Ledger, r *Region) units.Unit {
-	bl := p.Block(l, r)
-	if bl.relocs && r.Unit.B >= 0 {
-		return p.B.ELF.RelocUnit(bl.SectionB, r.Unit.B)
+func (p *Pair) UnitB(l *Ledger, r *Region) units.Unit { return p.unitB(l, r.Unit) }
+
+func (p *Pair) unitB(l *Ledger, u Unit) units.Unit {
+	bl := &p.blocks[l.Layer][u.Block]
+	if bl.made && u.B >= 0 {
+		return p.B.ELF.Entry(bl.SectionB, u.B)
 	}
-	return unitOf(bl.UnitsB, r.Unit.B, r.Unit.A, bl.B)
+	return unitOf(bl.UnitsB, u.B, u.A, bl.B)
 }
 
 func unitOf(us []units.Unit, i, other int32, whole Range) units.Unit {
@@ -125,64 +126,65 @@ func (v *View) StoredBytes(r Range) []byte {
 // by the alignment of the innermost ledger: of a byte that is Same or Moved, or of
 // the start of a unit that is on both sides.
 func (p *Pair) Corresponds(a, b int64) bool {
-	if p.byA == nil {
-		p.sortRegions()
-	}
-	rs := p.Unit.Regions
-	if r := regionAt(p.byA, a, func(i int32) Range { return rs[i].A }); r >= 0 && p.leads(&rs[r], a, b) {
+	l := p.Unit
+	if r := l.atA(a); r != nil && p.leads(r, a, b) {
 		return true
 	}
-	r := regionAt(p.byB, b, func(i int32) Range { return rs[i].B })
-	return r >= 0 && p.leads(&rs[r], a, b)
+	r := l.atB(b)
+	return r != nil && p.leads(r, a, b)
 }
 
 // leads: the offsets are those of one byte of the region, or of the start of its
 // unit.
-func (p *Pair) leads(r *Region, a, b int64) bool {
+func (p *Pair) leads(r *region, a, b int64) bool {
 	switch {
-	case r.Relation != Changed:
-		return a-r.A.Off == b-r.B.Off && a >= r.A.Off && a < r.A.End()
-	case r.Unit.A < 0 || r.Unit.B < 0:
+	case r.relation != Changed:
+		return a-int64(r.a.off) == b-int64(r.b.off) && a >= int64(r.a.off) && a < int64(r.a.end())
+	case r.unitA < 0 || r.unitB < 0:
 		return false
 	}
-	return a == p.UnitA(p.Unit, r).Off && b == p.UnitB(p.Unit, r).Off
+	return a == p.unitA(p.Unit, r.unit()).Off && b == p.unitB(p.Unit, r.unit()).Off
 }
 
-// sortRegions lists the regions of the innermost ledger by A and by B, those that
-// are empty there left out.
-func (p *Pair) sortRegions() {
-	rs := p.Unit.Regions
-	for i := range rs {
-		if rs[i].A.Len > 0 {
-			p.byA = append(p.byA, int32(i))
+// atA returns the region that holds an offset in A, nil if none does.
+func (l *Ledger) atA(off int64) *region {
+	// Those that are empty in A stand at the end.
+	return l.at(0, len(l.regions), off, func(i int) (*region, span) { r := &l.regions[i]; return r, r.a })
+}
+
+// atB is atA for side B.
+func (l *Ledger) atB(off int64) *region {
+	byB := l.sortedB()
+	return l.at(1, len(byB), off, func(i int) (*region, span) { r := &l.regions[byB[i]]; return r, r.b })
+}
+
+// at finds the region of n that holds an offset. Who asks for one often asks for it,
+// or the one behind it, again.
+func (l *Ledger) at(side, n int, off int64, nth func(i int) (*region, span)) *region {
+	for i := l.hint[side]; i < min(n, l.hint[side]+2); i++ {
+		if r, s := nth(i); int64(s.off) <= off && off < int64(s.end()) {
+			l.hint[side] = i
+			return r
 		}
-		if rs[i].B.Len > 0 {
-			p.byB = append(p.byB, int32(i))
+	}
+	lo, hi := 0, n
+	for lo < hi {
+		m := (lo + hi) / 2
+		if _, s := nth(m); s.len > 0 && int64(s.off) <= off {
+			lo = m + 1
+		} else {
+			hi = m
 		}
 	}
-	slices.SortFunc(p.byB, func(i, j int32) int { return cmp.Compare(rs[i].B.Off, rs[j].B.Off) })
-}
-
-// regionAt finds the region that holds an offset, -1 if none does.
-func regionAt(order []int32, off int64, side func(int32) Range) int32 {
-	i, found := slices.BinarySearchFunc(order, off, func(i int32, off int64) int { return cmp.Compare(side(i).Off, off) })
-	if !found {
-		i--
+	if lo == 0 {
+		return nil
 	}
-	if i < 0 || off >= side(order[i]).End() {
-		return -1
+	r, s := nth(lo - 1)
+	if off >= int64(s.end()) {
+		return nil
 	}
-	return order[i]
-}
-
-// Claim makes o the owner of a region that has none yet; it reports whether it
-// did. Same bytes have no owner.
-func Claim(r *Region, o *Owner) bool {
-	if r.Relation == Same || r.Owner != nil {
-		return false
-	}
-	r.Owner = o
-	return true
+	l.hint[side] = lo - 1
+	return r
 }
 
 // context shows the bytes where an item begins.

@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/internal/spool"
@@ -105,9 +107,9 @@ func one(ctx context.Context, a, b Side, p modulePair, o *Options) (*Comparison,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	w := newModuleWorker(o, spool.NewBudget(spool.DefaultBudget/4), make(chan struct{}, 1))
+	w := newModuleWorker(o, spool.NewBudget(accountedBudget), semaphore.NewWeighted(accountedRoom))
 	defer w.close()
-	m, err := w.compare(&p)
+	m, err := w.compare(ctx, &p)
 	if err != nil {
 		return nil, err
 	}

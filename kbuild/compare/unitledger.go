@@ -35,7 +35,7 @@ func (ls *ledgers) blocks(p *Pair) *Ledger {
 	for i := range al.blocks {
 		bl := &al.blocks[i]
 		equal := bl.equal
-		bl.UnitsA, bl.UnitsB, bl.equal, bl.relocs = nil, nil, false, false
+		bl.UnitsA, bl.UnitsB, bl.equal, bl.made = nil, nil, false, false
 		al.wholeBlock(i, equal)
 	}
 	p.blocks[LayerPayload] = al.blocks
@@ -70,36 +70,51 @@ func section(b *units.Block) int {
 	return b.Index
 }
 
-// sections aligns all blocks: those with relocations last, since their entries
-// are recognised by where the bytes that they relocate have gone.
+// sections aligns all blocks, in the order of A as far as it can: a section of
+// relocations comes after the one that it is for, since its entries are recognised
+// by where the bytes that they relocate have gone.
 func (al *aligner) sections(p *Pair) {
-	isRel := func(i int) bool {
-		bl := &al.blocks[i]
-		return bl.SectionA >= 0 && units.IsRel(p.A.ELF.Sections[bl.SectionA].Type)
-	}
-	for _, rel := range []bool{false, true} {
-		if rel {
-			al.growFor(p, isRel)
-		}
-		for i := range al.blocks {
-			if isRel(i) != rel {
+	al.growFor(p)
+	var later []int
+	for i := range al.blocks {
+		if al.isRel(p, i) {
+			if t := al.target(p, &al.blocks[i]); t != nil && !t.done {
+				later = append(later, i)
 				continue
 			}
-			bl := &al.blocks[i]
-			if al.unequal(bl) {
-				al.split(p, bl, rel)
-			}
-			bl.lo = len(al.regions)
-			if rel {
-				al.relocations(p, i)
-				bl.relocs = len(bl.UnitsA) > 0
-				bl.UnitsA, bl.UnitsB = nil, nil
-			} else {
-				al.block(i)
-			}
-			bl.hi = len(al.regions)
+		}
+		al.section(p, i)
+	}
+	for _, i := range later {
+		al.section(p, i)
+	}
+}
+
+// isRel: the block is a section of relocations.
+func (al *aligner) isRel(p *Pair, i int) bool {
+	bl := &al.blocks[i]
+	return bl.SectionA >= 0 && bl.SectionB >= 0 && units.IsRel(p.A.ELF.Sections[bl.SectionA].Type) && units.IsRel(p.B.ELF.Sections[bl.SectionB].Type)
+}
+
+// section aligns a block by its units, if its bytes are not equal.
+func (al *aligner) section(p *Pair, i int) {
+	bl := &al.blocks[i]
+	bl.lo = len(al.regions)
+	switch {
+	case !al.unequal(bl):
+		al.wholeBlock(i, bl.A.Len == bl.B.Len)
+	case al.isRel(p, i):
+		bl.made = true
+		al.relocations(p, i)
+	default:
+		al.split(p, bl)
+		al.block(i)
+		if bl.made {
+			bl.UnitsA, bl.UnitsB = nil, nil
 		}
 	}
+	bl.hi = len(al.regions)
+	bl.done = true
 }
 
 // unequal: both sides have the block, with other bytes.
@@ -107,21 +122,23 @@ func (al *aligner) unequal(bl *Block) bool {
 	return bl.A.Len > 0 && bl.B.Len > 0 && !(bl.A.Len == bl.B.Len && bytes.Equal(al.a.Slice(bl.A.Off, bl.A.Len), al.b.Slice(bl.B.Off, bl.B.Len)))
 }
 
-// growFor makes room for the regions of relocations: those of a large module would
-// otherwise be there twice each time that they outgrow their memory.
-func (al *aligner) growFor(p *Pair, isRel func(i int) bool) {
+// growFor makes room for the regions of symbols and relocations: those of a large
+// module would otherwise be there twice each time that they outgrow their memory.
+func (al *aligner) growFor(p *Pair) {
 	n := 0
 	for i := range al.blocks {
-		if bl := &al.blocks[i]; isRel(i) && al.unequal(bl) {
+		if bl := &al.blocks[i]; al.isRel(p, i) && al.unequal(bl) {
 			n += p.A.ELF.Relocs(bl.SectionA)
 		}
 	}
-	al.regions, al.owner = slices.Grow(al.regions, n), slices.Grow(al.owner, n)
+	if n > 0 {
+		n += n/32 + 3*len(p.A.ELF.Symbols())
+	}
+	al.regions = slices.Grow(al.regions, n)
 }
 
-// split splits both sides of a block. Units of relocations, which are most of all,
-// are there until the next section of them is split.
-func (al *aligner) split(p *Pair, bl *Block, rel bool) {
+// split splits both sides of a block.
+func (al *aligner) split(p *Pair, bl *Block) {
 	find := func(f *units.File, r Range) *units.Block {
 		i, _ := slices.BinarySearchFunc(f.Blocks, r.Off, func(b units.Block, off int64) int { return cmp.Compare(b.Off, off) })
 		return &f.Blocks[i]
@@ -129,17 +146,24 @@ func (al *aligner) split(p *Pair, bl *Block, rel bool) {
 	us := &al.entries
 	us[0] = p.A.ELF.Units(us[0][:0], find(p.A.ELF, bl.A))
 	us[1] = p.B.ELF.Units(us[1][:0], find(p.B.ELF, bl.B))
-	if rel {
+	if bl.made = p.A.ELF.IsSymtab(bl.SectionA) && p.B.ELF.IsSymtab(bl.SectionB); bl.made {
 		bl.UnitsA, bl.UnitsB = us[0], us[1]
 		return
 	}
 	bl.UnitsA, bl.UnitsB = al.keepUnits(0), al.keepUnits(1)
 }
 
+// manyUnits is the number of units of a block above which they are not moved.
+const manyUnits = 1 << 13
+
 // keepUnits moves the units just made to where they stay as long as the pair. Memory
 // that is full is left to the blocks that have it.
 func (al *aligner) keepUnits(side int) []units.Unit {
 	us, arena := al.entries[side], &al.arena[side]
+	if len(us) > manyUnits {
+		al.entries[side] = nil
+		return us
+	}
 	if cap(*arena)-len(*arena) < len(us) {
 		*arena = make([]units.Unit, 0, max(len(us), min(2*cap(*arena), 1<<14)))
 	}
@@ -151,7 +175,7 @@ func (al *aligner) keepUnits(side int) []units.Unit {
 // block aligns a block by its units, if it was split.
 func (al *aligner) block(i int) {
 	if bl := &al.blocks[i]; len(bl.UnitsA) > 0 && len(bl.UnitsB) > 0 && bl.A.Len > 0 && bl.B.Len > 0 {
-		al.alignUnits(i, nil)
+		al.alignUnits(i)
 		return
 	}
 	al.wholeBlock(i, false)
@@ -162,38 +186,117 @@ func (al *aligner) block(i int) {
 // no counterpart, it has none.
 func (al *aligner) relocations(p *Pair, i int) {
 	bl := &al.blocks[i]
-	if len(bl.UnitsA) == 0 || len(bl.UnitsB) == 0 {
-		al.block(i)
-		return
+	fa, fb := p.A.ELF, p.B.ELF
+	m := &relocMatcher{al.keys[0], al.keys[1]}
+	m.a, m.b = fa.RelocOffsets(m.a[:0], bl.SectionA), fb.RelocOffsets(m.b[:0], bl.SectionB)
+	al.keys = [2][]uint32{m.a, m.b}
+	if target := al.target(p, bl); target != nil && !target.equal {
+		al.onA(m.b, target)
 	}
-	const nowhere = 1 << 63
-	target := al.target(p, bl)
-	if target == nil || target.equal {
-		al.alignUnits(i, nil)
-		return
+	na, nb := fa.Relocs(bl.SectionA), fb.Relocs(bl.SectionB)
+	al.matchAll(m, na, nb)
+	h := blockHash(bl)
+	for x := range na {
+		ua, y := fa.RelocUnit(bl.SectionA, int32(x)), al.match[x]
+		if y < 0 {
+			al.oneSided(Unit{int32(i), int32(x), whole}, ua.Kind, Range{ua.Off, ua.Len}, Range{})
+			continue
+		}
+		ub := fb.RelocUnit(bl.SectionB, y)
+		al.unitPair(Unit{int32(i), int32(x), y}, &ua, &ub, h)
 	}
-	order := make([]Region, 0, target.hi-target.lo)
-	for _, r := range al.regions[target.lo:target.hi] {
-		if r.B.Len > 0 {
-			order = append(order, r)
+	for y := range nb {
+		if al.matchB[y] < 0 {
+			ub := fb.RelocUnit(bl.SectionB, int32(y))
+			al.oneSided(Unit{int32(i), whole, int32(y)}, ub.Kind, Range{}, Range{ub.Off, ub.Len})
 		}
 	}
-	slices.SortFunc(order, func(x, y Region) int { return cmp.Compare(x.B.Off, y.B.Off) })
-	al.alignUnits(i, func(u *units.Unit) uint64 {
-		if u.Kind != units.Reloc || u.Key > uint64(target.B.Len) {
-			return u.Key | nowhere
-		}
-		off := target.B.Off + int64(u.Key)
-		k, found := slices.BinarySearchFunc(order, off, func(r Region, off int64) int { return cmp.Compare(r.B.Off, off) })
-		if !found {
-			k--
-		}
-		if k < 0 || order[k].A.Len != order[k].B.Len || off >= order[k].B.End() {
-			return u.Key | nowhere
-		}
-		return uint64(order[k].A.Off + off - order[k].B.Off - target.A.Off)
-	})
 }
+
+// onA changes offsets in the target on side B to those on side A. What has no
+// counterpart there gets a number that no offset is.
+func (al *aligner) onA(keys []uint32, target *Block) {
+	rs := al.regions[target.lo:target.hi]
+	al.heavy = al.heavy[:0] // those that are on both sides, in the order of B
+	for k := range rs {
+		if rs[k].b.len > 0 {
+			al.heavy = append(al.heavy, int32(k))
+		}
+	}
+	byB := func(i, j int32) int { return cmp.Compare(rs[i].b.off, rs[j].b.off) }
+	if !slices.IsSortedFunc(al.heavy, byB) {
+		slices.SortFunc(al.heavy, byB)
+	}
+	holds := func(k int, off uint32) bool {
+		return k < len(al.heavy) && rs[al.heavy[k]].b.off <= off && off < rs[al.heavy[k]].b.end()
+	}
+	k := 0
+	for i, key := range keys {
+		keys[i] = key | units.Beyond
+		if int64(key) >= target.B.Len {
+			continue
+		}
+		off := uint32(target.B.Off) + key
+		switch { // entries are mostly sorted
+		case holds(k, off):
+		case holds(k+1, off):
+			k++
+		default:
+			var found bool
+			if k, found = slices.BinarySearchFunc(al.heavy, off, func(i int32, off uint32) int { return cmp.Compare(rs[i].b.off, off) }); !found {
+				k--
+			}
+			if k < 0 || !holds(k, off) {
+				k = max(k, 0)
+				continue
+			}
+		}
+		if r := &rs[al.heavy[k]]; r.a.len == r.b.len {
+			keys[i] = r.a.off + (off - r.b.off) - uint32(target.A.Off)
+		}
+	}
+}
+
+// relocMatcher matches entries by the offsets that they relocate. Behind the entries
+// there can be a rest.
+type relocMatcher struct{ a, b []uint32 }
+
+func (m *relocMatcher) same(x, y int) bool {
+	if x == len(m.a) || y == len(m.b) {
+		return x == len(m.a) && y == len(m.b)
+	}
+	return m.a[x] == m.b[y]
+}
+
+// names goes through both lists in the order of their keys.
+func (m *relocMatcher) names(al *aligner, lo, na, nb int) {
+	sorted := func(list []int32, keys []uint32, n int) []int32 {
+		list = list[:0]
+		for i := lo; i < min(n, len(keys)); i++ {
+			list = append(list, int32(i))
+		}
+		order := func(i, j int32) int { return cmp.Or(cmp.Compare(keys[i], keys[j]), cmp.Compare(i, j)) }
+		if !slices.IsSortedFunc(list, order) {
+			slices.SortFunc(list, order)
+		}
+		return list
+	}
+	al.heavy, al.next = sorted(al.heavy, m.a, na), sorted(al.next, m.b, nb)
+	as, bs := al.heavy, al.next
+	for len(as) > 0 && len(bs) > 0 {
+		switch x, y := int(as[0]), int(bs[0]); cmp.Compare(m.a[x], m.b[y]) {
+		case -1:
+			as = as[1:]
+		case 1:
+			bs = bs[1:]
+		default:
+			al.pairUp(x, y)
+			as, bs = as[1:], bs[1:]
+		}
+	}
+}
+
+func (m *relocMatcher) alike(x, y int) bool { return (x < len(m.a)) == (y < len(m.b)) }
 
 // target is the block that a block of relocations is for; nil if the two sides do
 // not agree on it.

@@ -45,7 +45,7 @@ func checksums(p *pair) {
 		case len(a) == 4 || len(a) == 64 && bytes.Equal(a[long:], b[long:]):
 			p.claim(x, &symbolCRC, x.unit().Name, crc(p.A.ELF, a, long), crc(p.B.ELF, b, long))
 		}
-	})
+	}, units.CRC, units.Object, units.Bytes)
 }
 
 // crc shows the number that an entry begins with, of that many bytes, if it has as many.

@@ -76,7 +76,7 @@ type pair struct {
 	*compare.Pair
 	owners map[ownerKey]*compare.Owner
 	// ids say what the sections are, ords how many symbols of the same name come
-	// before each; both for A and B.
+	// before each, see ordinal; both for A and B.
 	ids   [2][]sectionID
 	ords  [2][]int32
 	open  [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
@@ -101,12 +101,21 @@ func (p *pair) index() {
 			p.ids[i] = append(p.ids[i], sectionID{name, seen[name]})
 			seen[name]++
 		}
-		clear(seen)
-		for _, y := range f.Symbols() {
-			p.ords[i] = append(p.ords[i], int32(seen[y.Name]))
-			seen[y.Name]++
+	}
+}
+
+// ordinal is how many symbols of the same name come before symbol i of a side.
+func (p *pair) ordinal(side int, i uint32) int32 {
+	if p.ords[side] == nil {
+		syms := []*units.File{p.A.ELF, p.B.ELF}[side].Symbols()
+		seen := make(map[string]int32, len(syms))
+		p.ords[side] = make([]int32, len(syms))
+		for k := range syms {
+			p.ords[side][k] = seen[syms[k].Name]
+			seen[syms[k].Name]++
 		}
 	}
+	return p.ords[side][i]
 }
 
 // sectionID is what a section is on both sides.
@@ -144,10 +153,13 @@ func (p *pair) owner(c *compare.Cause, subject, a, b string) *compare.Owner {
 
 // place is a region that asks for an owner, with the unit it belongs to.
 type place struct {
-	*compare.Region
+	compare.Region
 	block *compare.Block
 	// a and b are the whole units; of a side that lacks it, Len is 0.
 	a, b units.Unit
+
+	ledger *compare.Ledger
+	number int // of the region
 }
 
 // both: the unit is on both sides.
@@ -161,9 +173,10 @@ func (x *place) unit() *units.Unit {
 	return &x.b
 }
 
-// each calls f for every region of a ledger that differs and has no owner. The
-// place is valid during the call only, and calls do not nest.
-func (p *pair) each(l *compare.Ledger, f func(x *place)) {
+// each calls f for every region of a ledger that differs and has no owner: all, or
+// those whose unit is of one of the kinds. The place is valid during the call only,
+// and calls do not nest.
+func (p *pair) each(l *compare.Ledger, f func(x *place), kinds ...units.Kind) {
 	if l == nil {
 		return
 	}
@@ -172,18 +185,31 @@ func (p *pair) each(l *compare.Ledger, f func(x *place)) {
 		open = &p.open[1]
 	}
 	if *open == nil {
-		*open = make([]int32, 0, len(l.Regions))
-		for i := range l.Regions {
-			if l.Regions[i].Relation != compare.Same {
+		*open = make([]int32, 0, l.Len())
+		for i := range l.Len() {
+			if _, is := l.Open(i); is {
 				*open = append(*open, int32(i))
 			}
 		}
 	}
+	var skip uint64 // the kinds that are not asked for
+	if len(kinds) > 0 {
+		skip = ^uint64(0)
+		for _, k := range kinds {
+			skip &^= 1 << k
+		}
+	}
 	left := (*open)[:0] // what the next family is asked about
 	for _, i := range *open {
-		r := &l.Regions[i]
-		p.place = place{r, p.Block(l, r), p.UnitA(l, r), p.UnitB(l, r)}
-		if f(&p.place); r.Owner == nil {
+		kind, is := l.Open(int(i))
+		if is && skip>>kind&1 == 0 {
+			p.place = place{Region: l.Region(int(i)), ledger: l, number: int(i)}
+			x := &p.place
+			x.block, x.a, x.b = p.Block(l, &x.Region), p.UnitA(l, &x.Region), p.UnitB(l, &x.Region)
+			f(x)
+			_, is = l.Open(int(i))
+		}
+		if is {
 			left = append(left, i)
 		}
 	}
@@ -204,5 +230,5 @@ func (p *pair) claim(x *place, c *compare.Cause, subject, a, b string) {
 			subject = x.block.String()
 		}
 	}
-	compare.Claim(x.Region, p.owner(c, subject, a, b))
+	x.ledger.Claim(x.number, p.owner(c, subject, a, b))
 }

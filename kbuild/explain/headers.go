@@ -33,7 +33,7 @@ func headers(p *pair) {
 		case units.SectionField:
 			p.sectionField(x)
 		}
-	})
+	}, units.Header, units.SectionField)
 }
 
 func (p *pair) headerField(x *place) {

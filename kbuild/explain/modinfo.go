@@ -55,7 +55,7 @@ func modinfo(p *pair) {
 			a, b := p.bytes(x)
 			p.claim(x, &modinfoChange, u.Name, shown(value(a)), shown(value(b)))
 		}
-	})
+	}, units.Modinfo)
 }
 
 // value is what follows the key.

@@ -56,7 +56,7 @@ func notes(p *pair) {
 		case u.Name == "Linux" && u.Key == noteLTO && len(da)|len(db) == 4:
 			p.claim(x, &lto, "", fmt.Sprintf("% x", da), fmt.Sprintf("% x", db))
 		}
-	})
+	}, units.Note)
 }
 
 // desc cuts the descriptor of a note; what is beside it must be as it has to be.

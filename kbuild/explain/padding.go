@@ -30,7 +30,7 @@ func padding(p *pair) {
 		if p.aligns(p.A.ELF, &x.a, inside) && p.aligns(p.B.ELF, &x.b, inside) && len(bytes.Trim(a, "\x00"))+len(bytes.Trim(b, "\x00")) == 0 {
 			p.claim(x, &zeroPadding, "", "", "")
 		}
-	})
+	}, units.Gap, units.Bytes)
 }
 
 // aligns: a gap is shorter than the alignment of what follows, and something does.

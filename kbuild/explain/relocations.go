@@ -31,7 +31,7 @@ func relocations(p *pair) {
 		default:
 			p.claim(x, &relocChange, p.site(x), "", "")
 		}
-	})
+	}, units.Reloc)
 }
 
 // entries decodes both sides of a relocation.
@@ -89,7 +89,7 @@ func (p *pair) relocClaim(x *place, ok, exact bool) bool {
 // unique.
 func (p *pair) sameSymbol(i, j uint32) bool {
 	ya, yb := p.A.ELF.Symbols(), p.B.ELF.Symbols()
-	return ya[i].Info>>4 != 0 && yb[j].Info>>4 != 0 || p.ords[0][i] == p.ords[1][j]
+	return ya[i].Info>>4 != 0 && yb[j].Info>>4 != 0 || p.ordinal(0, i) == p.ordinal(1, j)
 }
 
 // bias is what a relative relocation subtracts from where it leads to: in x86 code the

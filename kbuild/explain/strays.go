@@ -65,7 +65,7 @@ func strays(p *pair) {
 	}
 	p.each(p.Unit, func(x *place) {
 		if o := at[key(x)]; o != nil && isStray(x) {
-			compare.Claim(x.Region, o)
+			x.ledger.Claim(x.number, o)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func stripping(p *pair) {
 		if ok {
 			p.claim(x, &stripped, "", has(p.hasDebug(0)), has(p.hasDebug(1)))
 		}
-	})
+	}, units.Bytes, units.Object, units.Function, units.SectionField, units.Symbol, units.String)
 }
 
 // isDebugLink: the name of a file, zeros up to a multiple of four, and a checksum.

@@ -31,7 +31,7 @@ func symbols(p *pair) {
 		default:
 			p.claim(x, &symbolChange, u.Name, "", "")
 		}
-	})
+	}, units.Symbol)
 }
 
 // symbolFollows: all that differs of an entry is where its name is, which number

@@ -134,16 +134,16 @@ func (p *pair) about(x *place) (function string, known bool) {
 // changedCode are the functions of which bytes differ, or that one side lacks.
 func (p *pair) changedCode() map[string]bool {
 	out := map[string]bool{}
-	for i := range p.Unit.Regions {
-		r := &p.Unit.Regions[i]
+	for i := range p.Unit.Len() {
+		r := p.Unit.Region(i)
 		if r.Relation != compare.Changed {
 			continue
 		}
-		bl := p.Block(p.Unit, r)
+		bl := p.Block(p.Unit, &r)
 		if bl.Kind != units.Section || !p.executable(bl) {
 			continue
 		}
-		for _, u := range []units.Unit{p.UnitA(p.Unit, r), p.UnitB(p.Unit, r)} {
+		for _, u := range []units.Unit{p.UnitA(p.Unit, &r), p.UnitB(p.Unit, &r)} {
 			if u.Len > 0 && u.Kind == units.Function {
 				out[u.Name] = true
 			}

@@ -63,7 +63,7 @@ func texts(p *pair) {
 		default:
 			p.claim(x, &stringChange, "string in "+x.block.Name, shown([]byte(sa)), shown([]byte(sb)))
 		}
-	})
+	}, units.String)
 }
 
 // isCompiler: what compilers and linkers write into .comment; "" is that of a side
@@ -106,7 +106,7 @@ func (p *pair) pathMoves(found map[move]int) map[move]bool {
 		if m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))); ok {
 			found[m]++
 		}
-	})
+	}, units.String)
 	moves := map[move]bool{}
 	for m, n := range found {
 		moves[m] = (n > 1 || len(found) == 1) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)

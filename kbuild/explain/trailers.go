@@ -65,7 +65,7 @@ func trailers(p *pair) {
 		case x.unit().Name == "signer", x.unit().Name == "key id":
 			p.claim(x, &signatureKey, "legacy", "", "")
 		}
-	})
+	}, units.Part, units.Bytes)
 }
 
 // oneTrailer is for a trailer that one side lacks.

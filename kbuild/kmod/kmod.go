@@ -94,6 +94,7 @@ type Opener struct {
 	dec     *codec.Decoder
 	buf     *spool.Buffer
 	scratch []byte
+	decoded []byte // what is small enough to be in one piece
 	elf     elfview.Parser
 	chunk   [chunkSize]byte
 }
@@ -183,9 +184,40 @@ func sniff(first []byte, c Compression) error {
 
 // keepStored is the size in bytes of a compressed module above which the
 // Decoder, which holds it in memory, is not used again.
-const keepStored = 16 << 20
+const keepStored = 1 << 20
+
+// onePiece is the decoded size in bytes up to which a module is decoded at once into
+// memory, and keepDecoded that above which the memory is not used again. All but a
+// few are smaller.
+const (
+	onePiece    = 8 << 20
+	keepDecoded = 2 << 20
+)
+
+// decodeMemory decodes a module that is in memory; done is false if it is too large.
+func (o *Opener) decodeMemory(m *Module) (done bool, err error) {
+	if cap(o.decoded) > keepDecoded {
+		o.decoded = nil
+	}
+	out, err := o.dec.DecodeBytes(o.decoded[:0], m.mem, m.Compression, min(o.max, onePiece))
+	switch {
+	case err == nil:
+		o.decoded, m.mem, m.src, m.Decoded = out, out, memReader(out), int64(len(out))
+		return true, nil
+	case errors.Is(err, codec.ErrTooLarge) && o.max > onePiece:
+		return false, nil
+	case errors.Is(err, codec.ErrTooLarge):
+		err = fmt.Errorf("%w; the limit is %d bytes", err, o.max)
+	}
+	return true, &FormatError{err}
+}
 
 func (o *Opener) decode(m *Module, size int64) error {
+	if m.mem != nil {
+		if done, err := o.decodeMemory(m); done {
+			return err
+		}
+	}
 	in := &errReader{r: io.NewSectionReader(m.src, 0, size), left: size}
 	o.buf.Reset()
 	n, err := o.dec.Decode(o.buf, in, m.Compression, o.max)
@@ -251,10 +283,23 @@ func (m *Module) Tail() *io.SectionReader {
 // Whole returns a reader of all decoded bytes.
 func (m *Module) Whole() *io.SectionReader { return io.NewSectionReader(m.src, 0, m.Decoded) }
 
-// ReadAll copies all decoded bytes to dst, grown as needed.
-func (m *Module) ReadAll(dst []byte) ([]byte, error) {
+// Load brings all decoded bytes into one piece in memory, if they are not there yet,
+// and returns them. If it needs memory it takes dst, grown as needed, which is the
+// Module's from then on; grown is dst then, and nil if it was not needed.
+func (m *Module) Load(dst []byte) (all, grown []byte, err error) {
+	if m.mem != nil {
+		return m.mem, nil, nil
+	}
 	dst = slices.Grow(dst[:0], int(m.Decoded))[:m.Decoded]
-	return dst, readFull(m.src, dst)
+	if err := readFull(m.src, dst); err != nil {
+		return nil, nil, err
+	}
+	m.mem, m.src = dst, memReader(dst)
+	if m.buf != nil {
+		m.buf.Close() // nothing is written that could be lost
+		m.buf = nil
+	}
+	return dst, dst, nil
 }
 
 // maxModinfo is above the largest .modinfo section by three orders of magnitude.

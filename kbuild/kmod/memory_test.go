@@ -75,7 +75,7 @@ func TestSpill(t *testing.T) {
 // TestSpillFails: a disk that takes nothing is trouble, not the module's fault.
 func TestSpillFails(t *testing.T) {
 	op := opener(t, &Options{TempDir: filepath.Join(t.TempDir(), "none"), Budget: spool.NewBudget(0)})
-	b := ko.Compress(ko.Module{Name: "m", Text: make([]byte, 5<<20)}.Bytes(), ".zst")
+	b := ko.Compress(ko.Module{Name: "m", Text: make([]byte, onePiece+1<<20)}.Bytes(), ".zst")
 	if _, err := open(op, b); err == nil || isFormat(err) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v, want that the folder does not exist", err)
 	}

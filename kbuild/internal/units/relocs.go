@@ -56,35 +56,58 @@ func IsRel(typ uint32) bool { return typ == shtRela || typ == shtRel }
 
 // relocs: the Key of an entry is the offset that it relocates.
 func (f *File) relocs(dst []Unit, bl *Block) []Unit {
-	s := &f.Sections[bl.Index]
-	size := f.relSize(s.Type)
-	n := bl.Len / size
-	dst = slices.Grow(dst, int(n)+1)
+	n := f.Relocs(bl.Index)
+	dst = slices.Grow(dst, n)
 	for i := range int32(n) {
-		dst = append(dst, f.entry(s, i))
+		dst = append(dst, f.RelocUnit(bl.Index, i))
 	}
-	return f.rest(dst, bl, bl.Off+n*size)
+	return dst
 }
 
-func (f *File) entry(s *section, i int32) Unit {
-	size := f.relSize(s.Type)
-	at := int64(s.Offset) + int64(i)*size
-	return Unit{at, size, Reloc, i, f.Rel(f.Bytes[at:at+size], s.Type).Offset, ""}
-}
-
-// Relocs is how many units Units makes of a section of relocations, at most.
+// Relocs is how many units Units makes of a section of relocations: its entries,
+// and what is left behind them.
 func (f *File) Relocs(sec int) int {
 	s := &f.Sections[sec]
-	return int(int64(s.Size)/f.relSize(s.Type)) + 1
+	size := f.relSize(s.Type)
+	return int((int64(s.Size) + size - 1) / size)
+}
+
+// Beyond is set in offsets that no section of less than 2 GiB has.
+const Beyond = 1 << 31
+
+// RelocOffsets appends the offsets that the entries of a section of relocations are
+// for; of one that is [Beyond], the low bits.
+func (f *File) RelocOffsets(dst []uint32, sec int) []uint32 {
+	s := &f.Sections[sec]
+	b, size := f.Data(s), int(f.relSize(s.Type))
+	dst = slices.Grow(dst, len(b)/size)
+	for ; len(b) >= size; b = b[size:] {
+		off := uint64(f.Order.Uint32(b))
+		if f.Bits == 64 {
+			off = f.Order.Uint64(b)
+		}
+		if off >= Beyond {
+			off |= Beyond
+		}
+		dst = append(dst, uint32(off))
+	}
+	return dst
 }
 
 // RelocUnit returns unit i, of those that Units makes of a section of relocations.
 func (f *File) RelocUnit(sec int, i int32) Unit {
 	s := &f.Sections[sec]
-	n := int64(s.Size) / f.relSize(s.Type)
-	if int64(i) < n {
-		return f.entry(s, i)
+	size := f.relSize(s.Type)
+	off := int64(i) * size
+	at := int64(s.Offset) + off
+	if left := int64(s.Size) - off; left < size {
+		return Unit{Off: at, Len: left, Kind: Bytes, Index: -1, Name: "rest"}
 	}
-	bl := Block{Off: int64(s.Offset), Len: int64(s.Size)}
-	return f.rest(nil, &bl, bl.Off+n*f.relSize(s.Type))[0]
+	u := Unit{Off: at, Len: size, Kind: Reloc, Index: i}
+	if f.Bits == 64 {
+		u.Key = f.Order.Uint64(f.Bytes[at:])
+	} else {
+		u.Key = uint64(f.Order.Uint32(f.Bytes[at:]))
+	}
+	return u
 }

@@ -4,12 +4,14 @@ package units
 
 import (
 	"bytes"
+	"slices"
 )
 
 // cut splits a block at its NULs: unit is called with each string, without its
 // NUL, and zeros between strings become a Gap.
 func (f *File) cut(dst []Unit, bl *Block, unit func(s []byte) Unit) []Unit {
 	b := f.Bytes[bl.Off : bl.Off+bl.Len]
+	dst = slices.Grow(dst, min(bytes.Count(b, []byte{0}), len(b)/8)+1)
 	for at := 0; at < len(b); {
 		if b[at] == 0 {
 			n := 1

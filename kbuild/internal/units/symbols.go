@@ -128,21 +128,45 @@ func (f *File) place() {
 	}
 }
 
-// symbolUnits: the name of a section's symbol is that of the section.
+// IsSymtab: the section is the one that Symbols reads.
+func (f *File) IsSymtab(sec int) bool { return sec >= 0 && sec == f.SymtabIndex() }
+
 func (f *File) symbolUnits(dst []Unit, bl *Block) []Unit {
-	if bl.Index != f.SymtabIndex() {
+	if !f.IsSymtab(bl.Index) {
 		return append(dst, Unit{Off: bl.Off, Len: bl.Len, Kind: Bytes, Index: -1})
 	}
-	at, size := bl.Off, f.symSize()
-	for i, y := range f.Symbols() {
-		name := y.Name
-		if y.Type() == 3 && y.Section < len(f.Sections) && name == "" {
-			name = f.Sections[y.Section].Name
-		}
-		dst = append(dst, Unit{at, size, Symbol, int32(i), uint64(y.Type()), name})
-		at += size
+	n := len(f.Symbols())
+	dst = slices.Grow(dst, n+1)
+	for i := range n {
+		dst = append(dst, f.symbolUnit(bl.Off, int32(i)))
 	}
-	return f.rest(dst, bl, at)
+	return f.rest(dst, bl, bl.Off+int64(n)*f.symSize())
+}
+
+// symbolUnit is that of symbol i, in a table at an offset. The name of a section's
+// symbol is that of the section.
+func (f *File) symbolUnit(table int64, i int32) Unit {
+	y := &f.syms.syms[i]
+	name := y.Name
+	if y.Type() == 3 && y.Section < len(f.Sections) && name == "" {
+		name = f.Sections[y.Section].Name
+	}
+	size := f.symSize()
+	return Unit{table + int64(i)*size, size, Symbol, i, uint64(y.Type()), name}
+}
+
+// Entry returns unit i, of those that Units makes of a section of relocations or of
+// the symbol table.
+func (f *File) Entry(sec int, i int32) Unit {
+	s := &f.Sections[sec]
+	if IsRel(s.Type) {
+		return f.RelocUnit(sec, i)
+	}
+	if n := len(f.Symbols()); int(i) >= n {
+		bl := Block{Off: int64(s.Offset), Len: int64(s.Size)}
+		return f.rest(nil, &bl, bl.Off+int64(n)*f.symSize())[0]
+	}
+	return f.symbolUnit(int64(s.Offset), i)
 }
 
 // ranges splits a section by the symbols that lie in it.
@@ -157,6 +181,7 @@ func (f *File) ranges(dst []Unit, bl *Block) []Unit {
 		}
 	}
 	list := f.syms.bySec[bl.Index]
+	dst = slices.Grow(dst, 2*len(list)+1)
 	for k, i := range list {
 		y := &f.syms.syms[i]
 		if y.Value >= uint64(end) || k > 0 && y.Value == f.syms.syms[list[k-1]].Value {
