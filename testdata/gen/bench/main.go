@@ -2,9 +2,7 @@
 
 // Command bench measures modhash against named peers, whole processes on real
 // kernels, and prints a table of ratios. The two sides of a row run in turn, so
-// that a machine that changes its speed changes both; the figures are medians. The
-// target is for the time that passes; beside its ratio stands that of the processors'
-// time, which others at work on the machine change less.
+// that a machine that changes its speed changes both; the figures are medians.
 //
 // It reads the corpus that testdata/e2e/corpus.sh fetched, and runs bin/modhash.
 package main
@@ -60,7 +58,7 @@ const maxMemory = 150 // MB
 // measured is one finished run.
 type measured struct {
 	seconds float64
-	cpu     float64 // seconds, user and system, of all its processes
+	cpu     float64 // seconds of user and system time
 	maxRSS  int64   // KiB
 }
 
@@ -119,8 +117,13 @@ func bench(runs int, only string) (missed int, err error) {
 		return 0, err
 	}
 	rows = append(rows, signing...)
+	differing, comparisons, err := c.comparisons(modhash, xz)
+	if err != nil {
+		return 0, err
+	}
+	rows = append(rows, differing...)
 	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "job\tmodhash\tpeer\tratio\ttarget\tcpu ratio\tmemory\tpeer is")
+	fmt.Fprintln(tw, "job\tmodhash\tpeer\tratio\tof CPU time\ttarget\tmemory\tpeer's\tpeer is")
 	for _, r := range rows {
 		if !strings.Contains(r.name, only) {
 			continue
@@ -130,12 +133,35 @@ func bench(runs int, only string) (missed int, err error) {
 			return missed, fmt.Errorf("%s: %w", r.name, err)
 		}
 		ratio, mem := ours.seconds/peer.seconds, ours.maxRSS/1024
-		verdict := "ok"
-		if ratio > r.target || mem > maxMemory {
+		verdict, target := "ok", fmt.Sprintf("%.2f", r.target)
+		if r.target == 0 {
+			target = "memory"
+		}
+		if r.target > 0 && ratio > r.target || mem > maxMemory {
 			verdict = "MISSED"
 			missed++
 		}
-		fmt.Fprintf(tw, "%s\t%.3f s\t%.3f s\t%.2f\t%.2f %s\t%.2f\t%d MB\t%s\n", r.name, ours.seconds, peer.seconds, ratio, r.target, verdict, ours.cpu/peer.cpu, mem, r.called)
+		fmt.Fprintf(tw, "%s\t%.3f s\t%.3f s\t%.2f\t%.2f\t%s %s\t%d MB\t%d MB\t%s\n", r.name, ours.seconds, peer.seconds, ratio, ours.cpu/peer.cpu, target, verdict, mem, peer.maxRSS/1024, r.called)
+	}
+	if err := tw.Flush(); err != nil {
+		return missed, err
+	}
+	fmt.Fprintln(tw, "\ndiff, for each module\tmodules\tmodhash\tdiffoscope\ttimes\tspread\tof CPU time\ttarget\tmemory\tdiffoscope's")
+	for _, x := range comparisons {
+		if !strings.Contains(x.name, only) {
+			continue
+		}
+		r, err := x.run(modhash, runs)
+		if err != nil {
+			return missed, fmt.Errorf("%s: %w", x.name, err)
+		}
+		times, mem, verdict := r.peer.seconds/r.ours.seconds, r.ours.maxRSS/1024, "ok"
+		if times < x.factor || mem > maxMemory {
+			verdict = "MISSED"
+			missed++
+		}
+		fmt.Fprintf(tw, "%s\t%d\t%.2f ms\t%.2f s\t%.0f\t%.0f to %.0f\t%.0f\t%.0f %s\t%d MB\t%d MB\n", x.name, r.modules, 1000*r.ours.seconds, r.peer.seconds, times,
+			r.fastest, r.slowest, r.cpuFor, x.factor, verdict, mem, r.peer.maxRSS/1024)
 	}
 	return missed, tw.Flush()
 }
@@ -166,15 +192,15 @@ func pair(r row, runs int) (ours, peer measured, err error) {
 }
 
 func median(ms []measured) measured {
-	var seconds, cpu []float64
+	var s, cpu []float64
 	var m measured
 	for _, x := range ms {
-		seconds, cpu = append(seconds, x.seconds), append(cpu, x.cpu)
+		s, cpu = append(s, x.seconds), append(cpu, x.cpu)
 		m.maxRSS = max(m.maxRSS, x.maxRSS)
 	}
-	slices.Sort(seconds)
+	slices.Sort(s)
 	slices.Sort(cpu)
-	m.seconds, m.cpu = seconds[len(seconds)/2], cpu[len(cpu)/2]
+	m.seconds, m.cpu = s[len(s)/2], cpu[len(cpu)/2]
 	return m
 }
 
@@ -189,8 +215,8 @@ func run(command string, exit int) (measured, error) {
 	begin := time.Now()
 	err := cmd.Run()
 	m := measured{seconds: time.Since(begin).Seconds()}
-	if p := cmd.ProcessState; p != nil {
-		m.cpu = (p.UserTime() + p.SystemTime()).Seconds()
+	if cmd.ProcessState != nil {
+		m.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	}
 	var ee *exec.ExitError
 	if err != nil && !errors.As(err, &ee) {
@@ -255,9 +281,14 @@ func openCorpus() (*corpus, error) {
 	}
 	for _, l := range lines[1:] {
 		f := strings.Split(l, "\t")
-		if len(f) == len(col) && f[col["state"]] == "newest" {
-			c.file[f[col["role"]]] = f[col["file"]]
+		if len(f) != len(col) {
+			continue
 		}
+		role := f[col["role"]]
+		if state := f[col["state"]]; state != "newest" {
+			role += " " + state
+		}
+		c.file[role] = f[col["file"]]
 	}
 	return c, nil
 }
