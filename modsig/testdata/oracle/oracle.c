@@ -87,7 +87,16 @@ static const struct { const char *name; int nid; int room; } curves[] = {
 	{ "ecdsa-nist-p521", NID_secp521r1, 72 },
 };
 
-struct crypto_sig { int curve; u8 prefix[20]; int plen, dlen; BIGNUM *n, *e; EC_KEY *ec; };
+#ifndef OLD
+#include <crypto/mldsa.h>
+static const struct { const char *name; int size; } lattices[] = {
+	[MLDSA44] = { "mldsa44", MLDSA44_PUBLIC_KEY_SIZE },
+	[MLDSA65] = { "mldsa65", MLDSA65_PUBLIC_KEY_SIZE },
+	[MLDSA87] = { "mldsa87", MLDSA87_PUBLIC_KEY_SIZE },
+};
+#endif
+
+struct crypto_sig { int curve; u8 prefix[20]; int plen, dlen; BIGNUM *n, *e; EC_KEY *ec; int lattice; u8 *key; };
 
 struct crypto_sig *crypto_alloc_sig(const char *name, u32 type, u32 mask)
 {
@@ -95,6 +104,14 @@ struct crypto_sig *crypto_alloc_sig(const char *name, u32 type, u32 mask)
 	char hash[64];
 
 	s->curve = -1;
+	s->lattice = -1;
+#ifndef OLD
+	for (size_t i = 0; i < ARRAY_SIZE(lattices); i++)
+		if (!strcmp(name, lattices[i].name)) {
+			s->lattice = i;
+			return s;
+		}
+#endif
 	/* Linux 6.12 has other names for the same. */
 	if (sscanf(name, "pkcs1(rsa,%60[^)])", hash) == 1 || sscanf(name, "pkcs1pad(rsa,%60[^)])", hash) == 1) {
 		static const struct { const char *name; const char *oid; int olen; } oids[] = {
@@ -130,7 +147,7 @@ struct crypto_sig *crypto_alloc_sig(const char *name, u32 type, u32 mask)
 }
 void crypto_free_sig(struct crypto_sig *s)
 {
-	BN_free(s->n), BN_free(s->e), EC_KEY_free(s->ec);
+	BN_free(s->n), BN_free(s->e), EC_KEY_free(s->ec), free(s->key);
 	free(s);
 }
 int crypto_sig_set_privkey(struct crypto_sig *s, const void *key, unsigned n) { return -EINVAL; }
@@ -142,6 +159,14 @@ int crypto_sig_set_pubkey(struct crypto_sig *s, const void *key, unsigned len)
 	BIGNUM *x, *y;
 	int ok;
 
+#ifndef OLD
+	if (s->lattice >= 0) {
+		if (len != (unsigned)lattices[s->lattice].size)
+			return -EINVAL;
+		s->key = kmemdup(key, len, GFP_KERNEL);
+		return 0;
+	}
+#endif
 	if (s->curve < 0) {
 		struct pair p = { .room = 0 };
 		int bytes, err = asn1_ber_decoder(&rsapubkey_decoder, &p, key, len);
@@ -208,6 +233,10 @@ int crypto_sig_verify(struct crypto_sig *s, const void *src, unsigned slen, cons
 	BIGNUM *r, *t;
 	int err;
 
+#ifndef OLD
+	if (s->lattice >= 0)
+		return mldsa_verify(s->lattice, src, slen, m, mlen, s->key, lattices[s->lattice].size);
+#endif
 	if (s->curve < 0)
 		return verify_rsa(s, src, slen, m, mlen);
 	p.room = curves[s->curve].room;

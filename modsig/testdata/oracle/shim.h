@@ -76,6 +76,7 @@ static inline bool IS_ERR(const void *p) { return (unsigned long)p >= (unsigned 
 
 #define __free(name) __attribute__((cleanup(free_##name)))
 #define DEFINE_FREE(name, type, code) static inline void free_##name(void *p_) { type _T = *(type *)p_; code; }
+static inline void free_kfree_sensitive(void *p) { void *q = *(void **)p; if (!IS_ERR(q)) free(q); }
 static inline void free_kfree(void *p) { void *q = *(void **)p; if (!IS_ERR(q)) free(q); }
 #define return_ptr(p) do { typeof(p) r_ = (p); (p) = NULL; return r_; } while (0)
 
@@ -110,6 +111,44 @@ void crypto_free_sig(struct crypto_sig *s);
 int crypto_sig_set_pubkey(struct crypto_sig *s, const void *key, unsigned n);
 int crypto_sig_set_privkey(struct crypto_sig *s, const void *key, unsigned n);
 int crypto_sig_verify(struct crypto_sig *s, const void *src, unsigned slen, const void *m, unsigned mlen);
+
+/* ML-DSA and the SHA-3 that it is made of. */
+#define CONFIG_64BIT 1
+#define IS_ENABLED(x) 0
+#define EXPORT_SYMBOL_IF_KUNIT(x)
+#define VISIBLE_IF_KUNIT static
+#define __maybe_unused __attribute__((unused))
+typedef int8_t s8;
+typedef int32_t s32;
+typedef int64_t s64;
+#define noinline __attribute__((noinline))
+#define __always_inline inline __attribute__((always_inline))
+#define min(a, b) ((a) < (b) ? (a) : (b))
+#define max(a, b) ((a) > (b) ? (a) : (b))
+#define abs(x) ((x) < 0 ? -(x) : (x))
+#define static_assert _Static_assert
+#define get_unaligned(p) ({ typeof(*(p)) v_; memcpy(&v_, p, sizeof(v_)); v_; })
+#define get_unaligned_le16(p) get_unaligned((const u16 *)(p))
+#define get_unaligned_le32(p) get_unaligned((const u32 *)(p))
+#define get_unaligned_le64(p) get_unaligned((const u64 *)(p))
+/* This is for little endian machines only. */
+#define cpu_to_le16(x) (x)
+#define cpu_to_le64(x) (x)
+#define le64_to_cpu(x) (x)
+#define le64_to_cpus(p) do { } while (0)
+static inline u64 rol64(u64 x, unsigned n) { return x << (n & 63) | x >> (-n & 63); }
+static inline bool mem_is_zero(const void *p, size_t n)
+{
+	while (n--)
+		if (((const u8 *)p)[n])
+			return false;
+	return true;
+}
+static inline u32 get_unaligned_le24(const u8 *p) { return p[0] | p[1] << 8 | (u32)p[2] << 16; }
+static inline void put_unaligned_le16(u16 v, void *p) { memcpy(p, &v, sizeof(v)); }
+static inline void put_unaligned_le32(u32 v, void *p) { memcpy(p, &v, sizeof(v)); }
+static inline void crypto_xor(u8 *d, const u8 *s, size_t n) { while (n--) *d++ ^= *s++; }
+static inline void memzero_explicit(void *p, size_t n) { memset(p, 0, n); }
 
 /* Keys. */
 enum key_being_used_for {
