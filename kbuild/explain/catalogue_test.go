@@ -63,8 +63,20 @@ var cases = []struct {
 	{"struct module", "gcc", mod("struct-16"), mod("struct-24"), []string{"build-id", "change.data", "layout.offsets", "layout.symbol", "module-struct"}, false},
 	{"path in debug information", "gcc", mod("debug"), mod("debug-path"), []string{"build-id", "path.debug", "path.string"}, true},
 	{"compiler", "constructed", mod("base"), otherCompiler, []string{"build-id", "toolchain.compiler"}, true},
+	{"properties of the code", "constructed", properties(1), properties(2), []string{"toolchain.property"}, true},
 	{"debug link", "constructed", mod("link-1"), mod("link-2"), []string{"debug-link"}, true},
 	{"debug link on one side", "constructed", mod("base"), mod("link-1"), []string{"layout.offsets", "layout.padding", "strip"}, true},
+
+	{"line numbers", "kernel headers", kernel("base"), kernel("lines"), []string{"build-id", "line-numbers"}, true},
+	{"modinfo order", "kernel headers", kernel("base"), kernel("modinfo-order"), []string{"build-id", "layout.numbered-name", "modinfo.order"}, true},
+	{"flag of modinfo", "kernel headers", kernel("base"), kernel("intree"),
+		[]string{"build-id", "layout.numbered-name", "layout.offsets", "layout.padding", "layout.relocation", "layout.symbol", "modinfo.flag"}, true},
+	{"date in an object", "kernel headers", kernel("base"), kernel("date"), []string{"build-id", "timestamp.string"}, true},
+	{"mitigations", "kernel headers", kernel("base"), kernel("retpoline"), []string{"build-id", "change.code", "change.imports", "change.name",
+		"change.relocation", "change.symbol", "layout.numbered-name", "layout.offsets", "layout.orc", "layout.padding", "layout.relocation",
+		"layout.symbol", "toolchain.hardening"}, false},
+	{"unneeded symbols", "strip", kernel("base"), kernel("unneeded"),
+		[]string{"layout.offsets", "layout.padding", "layout.relocation", "layout.symbol", "strip"}, true},
 
 	{"xz threads", "xz", pack("plain.xz"), pack("threads.xz"), []string{"compression.sums", "compression.xz-blocks"}, true},
 	{"xz check", "xz", pack("plain.xz"), pack("check.xz"), []string{"compression.sums", "compression.xz-check"}, true},
@@ -73,9 +85,25 @@ var cases = []struct {
 	{"xz effort", "xz", pack("plain.xz"), pack("effort.xz"), []string{"compression.compressor", "compression.sums"}, true},
 	{"zstd level", "zstd", pack("plain.zst"), pack("level.zst"), []string{"compression.compressor"}, true},
 	{"zstd from a pipe", "zstd", pack("plain.zst"), pack("pipe.zst"), []string{"compression.compressor", "compression.zstd-frame"}, true},
+	{"gzip of another system", "constructed", pack("plain.gz"), func(t testing.TB) []byte {
+		b := packed(t, "plain.gz")
+		b[9] = 255 // unknown
+		return b
+	}, []string{"compression.gzip-system"}, true},
 	{"gzip level", "gzip", pack("plain.gz"), pack("level.gz"), []string{"compression.compressor", "compression.level"}, true},
 	{"gzip name", "gzip", pack("plain.gz"), pack("name.gz"), []string{"compression.gzip-name", "compression.gzip-time"}, true},
 	{"gzip time", "gzip", pack("name.gz"), pack("time.gz"), []string{"compression.gzip-time"}, true},
+}
+
+// properties is base.ko with a note of such properties where its build id was.
+func properties(fill byte) func(testing.TB) []byte {
+	return func(t testing.TB) []byte {
+		b := built(t, "base")
+		at := bytes.Index(b, []byte("\x14\x00\x00\x00\x03\x00\x00\x00GNU\x00"))
+		b[at+4] = noteProperty
+		b[at+12] = fill
+		return b
+	}
 }
 
 // otherCompiler is base.ko as another compiler would have signed it.

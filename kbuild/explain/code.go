@@ -14,7 +14,7 @@ var (
 	codeChange  = compare.Cause{ID: "change.code", Class: compare.CodeChange, Title: "other code"}
 	dataChange  = compare.Cause{ID: "change.data", Class: compare.CodeChange, Title: "other data"}
 	debugChange = compare.Cause{ID: "change.debug", Class: compare.CodeChange, Title: "other debug information"}
-	orderOfCode = compare.Cause{ID: "layout.order", Class: compare.Root, Local: true, Title: "the same code and data in another order",
+	orderOfCode = compare.Cause{ID: "layout.order", Class: compare.Root, Title: "the same code and data in another order",
 		Mend: "the same linker, and objects and sections in the same order", Doc: docRepro}
 )
 

@@ -56,9 +56,10 @@ func ExampleCauses() {
 	// layout.btf derived local
 	// layout.btf-ids derived local
 	// layout.code-table derived-unverified local
+	// layout.numbered-name derived local
 	// layout.offsets derived local
 	// layout.orc derived-unverified local
-	// layout.order root local
+	// layout.order root
 	// layout.padding derived local
 	// layout.relocation derived local
 	// layout.relocation-order derived local
@@ -68,6 +69,7 @@ func ExampleCauses() {
 	// layout.string-section derived local
 	// layout.symbol derived local
 	// layout.symbol-order derived local
+	// line-numbers root local
 	// lto root
 	// modinfo.flag root local
 	// modinfo.order root local
@@ -96,6 +98,7 @@ func ExampleCauses() {
 	// strip root local
 	// timestamp.string root local
 	// toolchain.compiler root
+	// toolchain.hardening root
 	// toolchain.orc root
 	// toolchain.producer root
 	// toolchain.property root

@@ -34,10 +34,13 @@ var families = [...]func(*pair){
 	modinfo,
 	notes,
 	stripping,
+	numbered,
 	types,
 	strays,
 	texts,
+	lines,
 	checksums,
+	mitigations,
 	headers,
 	symbols,
 	tables,
@@ -49,8 +52,8 @@ var families = [...]func(*pair){
 
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
-	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, btfCauses, strayCauses, textCauses, checksumCauses,
-	headerCauses, symbolCauses, tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, numberedCauses, btfCauses, strayCauses, textCauses,
+	lineCauses, checksumCauses, mitigationCauses, headerCauses, symbolCauses, tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
 }
 
 // Causes returns all causes that [Run] and [Records] can name, sorted by id.

@@ -19,7 +19,7 @@ var (
 	randstruct = compare.Cause{ID: "randstruct", Class: compare.Root, Title: "structures laid out by another random seed",
 		Mend: "keep the seed (scripts/basic/randstruct.seed), or CONFIG_RANDSTRUCT_NONE", Doc: docRepro}
 	srcversion = compare.Cause{ID: "modinfo.srcversion", Class: compare.Root, Local: true, Title: "another checksum of the sources",
-		Mend: "the same sources; comments count", Doc: "scripts/mod/sumversion.c"}
+		Mend: "the same sources; only comments and blanks do not count", Doc: "scripts/mod/sumversion.c"}
 	modinfoFlag = compare.Cause{ID: "modinfo.flag", Class: compare.Root, Local: true, Title: "another flag of the build in modinfo",
 		Mend: "build in one way: in the tree or outside of it, with the same options", Doc: "scripts/mod/modpost.c"}
 	modinfoOrder = compare.Cause{ID: "modinfo.order", Class: compare.Root, Local: true, Title: "modinfo in another order",
@@ -47,7 +47,11 @@ func modinfo(p *pair) {
 		case buildFlags[u.Name] != "":
 			a, b := p.bytes(x)
 			if v := string(value(slices.Concat(a, b))); v == buildFlags[u.Name] {
-				p.claim(x, &modinfoFlag, u.Name, string(value(a)), string(value(b)))
+				c := &modinfoFlag
+				if u.Name == "retpoline" {
+					c = &hardening
+				}
+				p.claim(x, c, u.Name, string(value(a)), string(value(b)))
 				return
 			}
 			p.claim(x, &modinfoChange, u.Name, string(value(a)), string(value(b)))
@@ -128,17 +132,20 @@ func cutVermagic(s string) (rel, words, rand string, ok bool) {
 
 // releases are the two kernel releases by the vermagics; "" if unknown.
 func (p *pair) releases() (a, b string) {
-	get := func(f *units.File) string {
-		if f == nil {
-			return ""
-		}
-		for e := range bytes.SplitSeq(f.Data(f.Section(".modinfo")), []byte{0}) {
-			if v, ok := bytes.CutPrefix(e, []byte("vermagic=")); ok {
-				rel, _, _ := bytes.Cut(v, []byte(" "))
-				return string(rel)
-			}
-		}
+	a, _, _ = strings.Cut(modinfoOf(p.A.ELF, "vermagic"), " ")
+	b, _, _ = strings.Cut(modinfoOf(p.B.ELF, "vermagic"), " ")
+	return a, b
+}
+
+// modinfoOf is the first value of a key; "" without one.
+func modinfoOf(f *units.File, key string) string {
+	if f == nil {
 		return ""
 	}
-	return get(p.A.ELF), get(p.B.ELF)
+	for e := range bytes.SplitSeq(f.Data(f.Section(".modinfo")), []byte{0}) {
+		if v, ok := bytes.CutPrefix(e, []byte(key+"=")); ok {
+			return string(v)
+		}
+	}
+	return ""
 }

@@ -27,6 +27,9 @@ type stray struct {
 	taken  bool
 }
 
+// notLoaded is the family of strings of debug information.
+const notLoaded = "not loaded"
+
 // maxStrays is more than any module has; above it none is looked for.
 const maxStrays = 1 << 16
 
@@ -55,7 +58,11 @@ func strays(p *pair) {
 	candidates(list, lastName, func(a, b *stray) bool {
 		m, ok := pathMove(a.text, b.text)
 		if ok = ok && moves[m]; ok {
-			pairUp(a, b, p.unlessEdited(&pathString), m.a, m.b)
+			c := &pathString
+			if a.family == notLoaded {
+				c = &pathDebug
+			}
+			pairUp(a, b, p.unlessEdited(c), m.a, m.b)
 		}
 		return ok
 	})
@@ -122,7 +129,7 @@ func (p *pair) collectStrays() []*stray {
 		}
 		s := &stray{text: string(text), family: "loaded", at: r.Off}
 		if sec.Flags&elfview.SHFAlloc == 0 {
-			s.family = "not loaded"
+			s.family = notLoaded
 		}
 		s.sec[side] = x.block.String()
 		list = append(list, s)
@@ -133,8 +140,9 @@ func (p *pair) collectStrays() []*stray {
 	return list
 }
 
-// candidates calls f with strings of both sides that have one key and are in different
-// sections, each with those in turn that are not taken, until it takes one.
+// candidates calls f with strings of both sides that have one key, each with those in
+// turn that are not taken, until it takes one. A string of another text may be in the
+// same section: linkers sort what they merge.
 func candidates(list []*stray, key func(*stray) string, f func(a, b *stray) bool) {
 	const most = 16 // of one key, so that many do not cost the square
 	inB := map[string][]*stray{}
@@ -150,7 +158,7 @@ func candidates(list []*stray, key func(*stray) string, f func(a, b *stray) bool
 		tries := 0
 		left := inB[key(a)]
 		for i, b := range left {
-			if b.family != a.family || b.sec[1] == a.sec[0] {
+			if b.family != a.family || b.sec[1] == a.sec[0] && b.text == a.text {
 				continue
 			}
 			if tries++; f(a, b) {
@@ -186,8 +194,8 @@ func (p *pair) folders(list []*stray) map[move]bool {
 	return p.pathMoves(more)
 }
 
-// strayPlace: an offset in a section of A and one in another section of B are the
-// starts of one string.
+// strayPlace: an offset in a section of A and one in a section of B are the starts of
+// one stray string.
 func (p *pair) strayPlace(sa *elfview.Section, a uint64, sb *elfview.Section, b uint64) bool {
 	if a >= sa.Size || b >= sb.Size {
 		return false

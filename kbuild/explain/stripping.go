@@ -67,6 +67,8 @@ func stripping(p *pair) {
 			}
 		}
 	}
+	var bare *[2]map[int32]bool // computed when it is asked for
+	unneeded := map[string]bool{}
 	p.each(p.Unit, func(x *place) {
 		if x.block.Kind == units.Section && x.block.Name == ".gnu_debuglink" && isDebugLink(p.BytesA(x.block.A)) && isDebugLink(p.BytesB(x.block.B)) {
 			p.claim(x, &debugLink, "", "", "")
@@ -76,11 +78,14 @@ func stripping(p *pair) {
 			return
 		}
 		u := x.unit()
+		if bare == nil && (u.Kind == units.Symbol || u.Kind == units.String && x.block.Name == ".strtab") {
+			bare = p.unneeded(unneeded)
+		}
 		in := 0 // the side that has it
 		if x.a.Len == 0 {
 			in = 1
 		}
-		ok := false
+		ok, a, b := false, has(p.hasDebug(0)), has(p.hasDebug(1))
 		switch {
 		case x.block.Kind == units.Section && x.block.A.Len*x.block.B.Len == 0:
 			ok = strippable(x.block.Name) && oneSided(x.block.Name)
@@ -88,13 +93,68 @@ func stripping(p *pair) {
 			ok = oneSided(u.Name)
 		case u.Kind == units.Symbol && (u.Key == 3 || u.Key == 4): // of a section, of a file
 			ok = p.hasDebug(in) && !p.hasDebug(1-in)
+		case u.Kind == units.Symbol:
+			ok = bare[in][u.Index]
+			a, b = bareness(bare[0]), bareness(bare[1])
 		case u.Kind == units.String && x.block.Name == ".strtab":
-			ok = files[u.Name]
+			if ok = files[u.Name] || unneeded[u.Name]; !files[u.Name] {
+				a, b = bareness(bare[0]), bareness(bare[1])
+			}
 		}
 		if ok {
-			p.claim(x, &stripped, "", has(p.hasDebug(0)), has(p.hasDebug(1)))
+			p.claim(x, &stripped, "", a, b)
 		}
 	}, units.Bytes, units.Object, units.Function, units.SectionField, units.Symbol, units.String)
+}
+
+func bareness(unneeded map[int32]bool) string {
+	if len(unneeded) > 0 {
+		return "has all symbols"
+	}
+	return "has those that relocations need"
+}
+
+// unneeded are the symbols of each side that strip --strip-unneeded has taken from
+// the other: local ones that no relocation is by. Of the other side, none such may
+// be left. Their names go into names.
+func (p *pair) unneeded(names map[string]bool) *[2]map[int32]bool {
+	var all [2]map[int32]bool
+	files := [2]*units.File{p.A.ELF, p.B.ELF}
+	for i, f := range files {
+		all[i] = map[int32]bool{}
+		needed := neededSymbols(f)
+		for k, y := range f.Symbols() {
+			if y.Info>>4 == 0 && y.Type() < 3 && y.Name != "" && !needed[uint32(k)] {
+				all[i][int32(k)] = true
+			}
+		}
+	}
+	if len(all[0]) > 0 && len(all[1]) > 0 {
+		return &[2]map[int32]bool{}
+	}
+	for i, f := range files {
+		for k := range all[i] {
+			names[f.Symbols()[k].Name] = true
+		}
+	}
+	return &all
+}
+
+// neededSymbols are those that relocations are by.
+func neededSymbols(f *units.File) map[uint32]bool {
+	out := map[uint32]bool{}
+	for i := range f.Sections {
+		s := &f.Sections[i]
+		if !units.IsRel(s.Type) {
+			continue
+		}
+		for k := range f.Relocs(i) {
+			if u := f.RelocUnit(i, int32(k)); u.Kind == units.Reloc {
+				out[f.Rel(f.Bytes[u.Off:u.Off+u.Len], s.Type).Sym] = true
+			}
+		}
+	}
+	return out
 }
 
 // isDebugLink: the name of a file, zeros up to a multiple of four, and a checksum.

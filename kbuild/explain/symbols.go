@@ -74,5 +74,5 @@ func (p *pair) samePlace(secA int, a uint64, secB int, b uint64, inside bool) bo
 	case a == sa.Size || b == sb.Size:
 		return a == sa.Size && b == sb.Size && !inside // the end of the section
 	}
-	return p.Corresponds(int64(sa.Offset+a), int64(sb.Offset+b))
+	return p.Corresponds(int64(sa.Offset+a), int64(sb.Offset+b)) || p.strayPlace(sa, a, sb, b)
 }

@@ -39,6 +39,10 @@ func texts(p *pair) {
 	moves := p.pathMoves(nil)
 	p.each(p.Unit, func(x *place) {
 		u := x.unit()
+		if u.Kind == units.Object && x.both() && x.Relation == compare.Changed {
+			p.textObject(x, relA, relB)
+			return
+		}
 		if u.Kind != units.String || x.block.Kind != units.Section {
 			return
 		}
@@ -53,7 +57,7 @@ func texts(p *pair) {
 			p.claim(x, &compiler, "", shown([]byte(sa)), shown([]byte(sb)))
 		case names:
 			p.claim(x, &nameChange, "", shown([]byte(sa)), shown([]byte(sb)))
-		case debug && isProducer(sa) && isProducer(sb):
+		case debug && isProducer(sa) && isProducer(sb) && sa+sb != "":
 			p.claim(x, &producer, "", shown([]byte(sa)), shown([]byte(sb)))
 		case x.both() && relA != relB && relA != "" && relB != "" && sa != sb && replaced(sa, sb, relA, relB):
 			p.claim(x, &releaseString, "", relA, relB)
@@ -63,7 +67,27 @@ func texts(p *pair) {
 		default:
 			p.claim(x, &stringChange, "string in "+x.block.Name, shown([]byte(sa)), shown([]byte(sb)))
 		}
-	}, units.String)
+	}, units.String, units.Object)
+}
+
+// textObject explains an object that is one text with a NUL behind it, as a
+// variable that holds a version or a date is.
+func (p *pair) textObject(x *place, relA, relB string) {
+	a, b := p.bytes(x)
+	sa, okA := text(a)
+	sb, okB := text(b)
+	switch {
+	case !okA || !okB:
+	case relA != relB && relA != "" && relB != "" && sa != sb && replaced(sa, sb, relA, relB):
+		p.claim(x, &releaseString, "", relA, relB)
+	case sameButTime(sa, sb):
+		p.claim(x, &timestamp, "", "", "")
+	}
+}
+
+func text(b []byte) (string, bool) {
+	t, ok := bytes.CutSuffix(b, []byte{0})
+	return string(t), ok && cleanText(t)
 }
 
 // isCompiler: what compilers and linkers write into .comment; "" is that of a side
@@ -77,8 +101,10 @@ func isCompiler(s string) bool {
 	return s == ""
 }
 
+// isProducer: what compilers tell of themselves and their options in debug
+// information; "" is that of a side without it, or with it at another place.
 func isProducer(s string) bool {
-	return strings.HasPrefix(s, "GNU ") || strings.HasPrefix(s, "clang version ") || strings.HasPrefix(s, "rustc version ")
+	return s == "" || strings.HasPrefix(s, "GNU ") || strings.HasPrefix(s, "clang version ") || strings.HasPrefix(s, "rustc version ")
 }
 
 // replaced: sb is sa with every occurrence of old replaced.
@@ -106,7 +132,7 @@ func (p *pair) pathMoves(found map[move]int) map[move]bool {
 		if m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))); ok {
 			found[m]++
 		}
-	}, units.String)
+	}, units.String, units.Object)
 	moves := map[move]bool{}
 	for m, n := range found {
 		moves[m] = (n > 1 || len(found) == 1) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)
