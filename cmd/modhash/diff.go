@@ -47,8 +47,10 @@ unexplained. One cause is one line, in however many modules it is. Causes are ro
 a longer string, and was computed again), derived-unverified (what follows but cannot
 be computed, as a build id) or change. They annotate: neither verdict nor exit code
 depends on them. What the builds left on record (the .config, the banner of an x86
-kernel, .BUILDINFO, .buildinfo, the header of an rpm) is compared first. --module says all about one module, with layers and places; --all
-says what to set for each cause, and --format json gives everything.
+kernel, .BUILDINFO, .buildinfo, the header of an rpm) is compared first. --module says all
+about one module, with layers and places; --all says what to set for each cause, and
+--format json gives everything. Which causes there are, how each was produced for a test
+and what was said of it is the table kbuild/explain/CAUSES.md of the sources.
 
 Differences that were reviewed and are expected can be listed in a file, which
 --expect names: one line for each cause, with where and why.

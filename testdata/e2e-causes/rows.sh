@@ -75,13 +75,15 @@ words() {
 # are different in the state ON, with what lint says there, and identical in the state OFF, where it says OFF_LINT.
 # Files named in FORGET are made again. If LEAK is KIND TEXT FILE, the first builder's
 # FILE holds that text with ON, and does not with OFF.
-ON=() OFF=() FORGET=() OFF_LINT=- LEAK=()
+# DIFF is the arguments of diffed, for what is said of the state ON.
+ON=() OFF=() FORGET=() OFF_LINT=- LEAK=() DIFF=()
 compared() {
 	local rule=$1 severity=$2 dir=$3 by said_on result_on leak_on leak_lint_on result_off said_off
 	shift 3
 	local TARGETS=("${@#stripped:}")
 	by="two builds: $(words "${@##*/}")"
 	compared_state ON "$@"
+	[ ${#DIFF[@]} = 0 ] || diffed "$dir" "${DIFF[@]}"
 	result_on=$RESULT said_on=$LINT
 	leak "$dir"
 	leak_on=$RESULT leak_lint_on=$LINT
@@ -108,6 +110,10 @@ compared_state() {
 	second_build "$dir" "$@"
 	lint_state "$rule" "$dir" "${settings[@]}"
 }
+
+# diffed DIR NUMBER HOW CAUSES OUTCOME FILE: what diff says of a file of both builders, as
+# a row of diffs.tsv, whose lines are as those of ../e2e/causes.tsv.
+diffed() { cause "${@:2:4}" "$TREES/one/$1/$6" "$TREES/two/$1/$6"; }
 
 # leak DIR: RESULT is whether LEAK is in the file, LINT what lint says. A date is
 # that of the file.

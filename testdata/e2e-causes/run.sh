@@ -12,14 +12,15 @@
 #   MODHASH            the program (default: bin/modhash, built if it is missing)
 #   MODHASH_CACHE      see ../e2e/lib.sh; the kernel's source comes from there
 #   MODHASH_CAUSES     where kernels are built (default: /var/tmp/modhash-e2e-causes)
-#   MODHASH_E2E_WRITE  if set, results.tsv is written, not compared
+#   MODHASH_E2E_WRITE  if set, results.tsv and diffs.tsv are written, not compared
 #
 # trees.sh    two builders, and the states that they build
 # rows.sh     what lint says, and the table
 # kconfig.sh, second.sh, keys.sh, load.sh, small.sh, rust.sh: the rules
 # ml-dsa.sh   no rule: what a kernel with ML-DSA says to its signatures; ml-dsa.tsv
 #
-# results.tsv is the table, see rows.sh; that of a run is left beside the trees. The
+# results.tsv is the table, see rows.sh, and diffs.tsv what modhash diff says of files of
+# both builders where they differ; those of a run are left beside the trees. The
 # versions of kernel and compiler may differ from it, the rest may not.
 #
 # Needs a Debian 12 system, a mirror of Debian, root, and 8 GB. A state is built on
@@ -30,6 +31,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 # shellcheck source-path=SCRIPTDIR source=../e2e/check.sh
 . "$E2E_DIR/check.sh"
+# shellcheck source-path=SCRIPTDIR source=../e2e/causes.sh
+. "$E2E_DIR/causes.sh"
 # shellcheck source-path=SCRIPTDIR source=../e2e-kernel/source.sh
 . "$ROOT_DIR/testdata/e2e-kernel/source.sh"
 # shellcheck source-path=SCRIPTDIR source=../e2e-kernel/build.sh
@@ -70,6 +73,7 @@ every_rule() {
 # as_recorded: but for kernel and compiler the table is the one beside this script. A
 # race that was not seen, and is said not to have been, is as one that was.
 as_recorded() {
+	diff <(cut -f 1-4 "$CAUSES_DIR/diffs.tsv") <(cut -f 1-4 "$TREES/diffs.tsv")
 	diff <(recorded "$CAUSES_DIR/results.tsv") <(recorded "$TREES/results.tsv")
 }
 recorded() { cut -f 1-8 "$1" | sed "/^pahole-parallel\t/s/\t$NOT_SEEN\t/\tdifferent\t/"; }
@@ -80,6 +84,15 @@ table() {
 	printf '# rule\ton\toff\tshown by\tlint on\tlint off\tresult on\tresult off\tkernel\tcompiler\n'
 	for cause in "${CAUSES[@]}"; do
 		[ ! -f "$TREES/rows/$cause" ] || cat "$TREES/rows/$cause"
+	done
+}
+
+# diffs: the same of what diff says.
+diffs() {
+	local cause
+	printf '# number\thow\tcauses\toutcome\tfollows\n'
+	for cause in "${CAUSES[@]}"; do
+		[ ! -f "$TREES/rows/$cause.diffs" ] || cat "$TREES/rows/$cause.diffs"
 	done
 }
 
@@ -99,7 +112,7 @@ main() {
 	cache_open
 	need_packages "${KERNEL_PACKAGES[@]}" "${CAUSE_PACKAGES[@]}" "${RUST_PACKAGES[@]}"
 	scratch WORK /var/tmp
-	mkdir "$WORK/tmp"
+	mkdir "$WORK/tmp" "$WORK/causes"
 	program
 	export MODHASH_TREES=${MODHASH_CAUSES:-/var/tmp/modhash-e2e-causes}
 	trees_open
@@ -121,10 +134,14 @@ main() {
 	for cause in "${@:-${CAUSES[@]}}"; do
 		ROWS=$TREES/rows/$cause
 		: >"$ROWS"
+		# shellcheck disable=SC2034 # of causes.sh
+		CAUSES_ROWS=$ROWS.diffs
+		rm -f "$CAUSES_ROWS"
 		check "${cause//_/-}" "cause_$cause"
 	done
 	table >"$TREES/results.tsv"
-	if [ -n "${MODHASH_E2E_WRITE:-}" ]; then cp "$TREES/results.tsv" "$CAUSES_DIR/results.tsv"; fi
+	diffs >"$TREES/diffs.tsv"
+	if [ -n "${MODHASH_E2E_WRITE:-}" ]; then cp "$TREES/results.tsv" "$TREES/diffs.tsv" "$CAUSES_DIR/"; fi
 	if [ $# = 0 ]; then
 		check every-rule every_rule
 		check as-recorded as_recorded

@@ -29,6 +29,7 @@ bindgen_fetch() {
 
 # In a tree of its own the build knows its source by an absolute path.
 cause_rust_paths() {
+	local DIFF=(24 'CONFIG_RUST, an object of the kernel' path.string explained rust/kernel.o)
 	local ON=(CONFIG_RUST=y) OFF
 	local MAKE_ARGS=(RUSTC=/usr/bin/rustc BINDGEN="$TREES/bin/bindgen")
 	OFF=("${ON[@]}" "one:KRUSTFLAGS=--remap-path-prefix=$TREES/one=." "two:KRUSTFLAGS=--remap-path-prefix=$TREES/two=.")

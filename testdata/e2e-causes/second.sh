@@ -52,6 +52,7 @@ cause_build_version() {
 # The first builder's source is a git tree, the second's a folder of the same files.
 cause_localversion_auto() {
 	local ON=(CONFIG_LOCALVERSION_AUTO=y) OFF=('# CONFIG_LOCALVERSION_AUTO is not set' LOCALVERSION=)
+	local DIFF=(10 'CONFIG_LOCALVERSION_AUTO in a git tree and in a folder' version.release explained lib/crc7.ko)
 	git_tree one
 	compared localversion-auto warning small lib/crc7.ko
 	rm -rf "$TREES/one/src/.git"
@@ -84,5 +85,6 @@ cause_initramfs_mtime() {
 cause_ikheaders() {
 	local ON=(CONFIG_SYSFS=y CONFIG_IKHEADERS=m KBUILD_BUILD_TIMESTAMP=) OFF=(CONFIG_SYSFS=y CONFIG_IKHEADERS=m) OFF_LINT=note
 	local FORGET=(kernel/kheaders_data.tar.xz)
+	local DIFF=(22 'CONFIG_IKHEADERS, headers of other dates' change changed kernel/kheaders.ko)
 	compared ikheaders error small kernel/kheaders.ko
 }

@@ -18,6 +18,7 @@ cause_randstruct_seed() {
 	rm -f "$TREES"/{one,two}/"$dir/$seed"
 	state "$dir" "${ON[@]}"
 	second_build "$dir" "${SOME[@]}"
+	diffed "$dir" 12 'CONFIG_RANDSTRUCT_FULL with two seeds' 'change randstruct' changed lib/crc7.ko
 	on=$RESULT
 	lint_state randstruct-seed "$dir" "${ON[@]}"
 	said_on=$LINT
@@ -66,6 +67,7 @@ seeds() {
 cause_latent_entropy() {
 	local ON=("${PLUGINS[@]}" CONFIG_GCC_PLUGIN_LATENT_ENTROPY=y)
 	local OFF=("${ON[@]}" KCFLAGS=-frandom-seed=modhash)
+	local DIFF=(13 'CONFIG_GCC_PLUGIN_LATENT_ENTROPY, an object of the kernel' change changed kernel/fork.o)
 	compared latent-entropy error small kernel/fork.o kernel/softirq.o mm/page_alloc.o
 }
 
@@ -76,6 +78,7 @@ mapped() { printf '%s\n' "$1:KCFLAGS=-fdebug-prefix-map=$TREES/$1=." "$1:KAFLAGS
 
 # A stripped module differs too, by its build id.
 cause_debug_paths() {
+	local DIFF=(26 'a kernel in another folder, with debug information' path.debug explained lib/crc7.ko)
 	local ON=("${DEBUG[@]}") OFF LEAK=(path "$TREES/one" lib/crc7.ko)
 	mapfile -t OFF < <(printf '%s\n' "${ON[@]}" && mapped one && mapped two)
 	compared debug-paths warning small "${SOME[@]}" stripped:lib/crc7.ko

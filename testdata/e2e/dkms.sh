@@ -69,10 +69,13 @@ dkms_system() {
 }
 
 # dkms_chroot VERSION SUITE HEADERS: a system of that release with its dkms and a
-# package of headers, and our module's source.
+# package of headers, and our module's source. One list of packages is for all who
+# use it, since one such system is kept: causes.sh builds with the other compiler.
 dkms_chroot() {
+	local other=()
+	[ "$2" != bookworm ] || other=(gcc-11)
 	DKMS_ROOT=$WORK/dkms-$1
-	chroot_unpack "$DKMS_ROOT" "$2" dkms "$3" kmod xz-utils zstd make bison flex gcc libc6-dev openssl
+	chroot_unpack "$DKMS_ROOT" "$2" dkms "$3" kmod xz-utils zstd make bison flex gcc libc6-dev openssl "${other[@]}"
 	[[ $(in_chroot "$DKMS_ROOT" dkms --version) == "dkms-$1."* ]] ||
 		die "$2 has $(in_chroot "$DKMS_ROOT" dkms --version), not dkms $1"
 	mkdir -p "$DKMS_ROOT/usr/src/modhash-test-1.0"

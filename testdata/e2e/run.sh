@@ -9,7 +9,7 @@
 #   MODHASH_CACHE      see lib.sh; kernels are downloaded and built there, once
 #   MODHASH_E2E_TIMES  if set, how long each check took, to standard error
 #   MODHASH_E2E_WRITE  if set, manifests of kernels that have none committed are
-#                      written, after all their checks have passed
+#                      written, after all their checks have passed; and causes.tsv
 #
 # generate.sh  one manifest from all forms of a kernel, equal to that of
 #              independent.sh, on other machines too, and to the committed ones
@@ -24,6 +24,8 @@
 # keys.sh      certificates beside those of OpenSSL, keys in images, rotations
 # signatures.sh  verify --keys
 # trouble.sh   full disks and interruptions
+# causes.sh    what diff says of each cause of differing builds, for modules built with
+#              one thing changed
 # rebuilders.sh  links and votes, with repro-threshold, rebuilderd and in-toto-golang
 # dkms.sh      dkms signs through modhash, in each of the ways of kbuild/share/dkms
 # kconfig.sh   kernel configurations that kconfig edits, and what Kconfig makes of them
@@ -69,6 +71,8 @@ set -euo pipefail
 . "$E2E_DIR/chroot.sh"
 # shellcheck source-path=SCRIPTDIR source=dkms.sh
 . "$E2E_DIR/dkms.sh"
+# shellcheck source-path=SCRIPTDIR source=causes.sh
+. "$E2E_DIR/causes.sh"
 # shellcheck source-path=SCRIPTDIR source=rebuilders.sh
 . "$E2E_DIR/rebuilders.sh"
 # shellcheck source-path=SCRIPTDIR source=kconfig.sh
@@ -128,6 +132,7 @@ main() {
 		"${SIGNING_PACKAGES[@]}" \
 		"${TOKENS_PACKAGES[@]}" \
 		"${DKMS_PACKAGES[@]}" \
+		"${CAUSES_PACKAGES[@]}" \
 		"${REBUILDERS_PACKAGES[@]}" \
 		"${KCONFIG_PACKAGES[@]}" \
 		"${SHARE_PACKAGES[@]}" \
@@ -159,6 +164,7 @@ main() {
 	machines
 	troubled
 	with_dkms
+	with_causes
 	rebuilders
 	kconfigs
 	shared
