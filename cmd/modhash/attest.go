@@ -414,7 +414,7 @@ func (t *attestation) compute(ctx context.Context, paths []string, f buildFlags,
 		return nil, nil, err
 	}
 	o.NoSigners = true // a manifest does not say
-	sum, err := t.summarize(ctx, paths, o, scheme)
+	sum, err := t.summarize(ctx, paths, o, scheme, nil)
 	if err != nil {
 		return nil, nil, err
 	}

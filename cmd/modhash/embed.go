@@ -171,7 +171,7 @@ func (a *app) hashsetOf(ctx context.Context, f *embedFlags, args []string) (*emb
 	if err != nil {
 		return nil, err
 	}
-	sum, err := a.summarize(ctx, args, o, scheme)
+	sum, err := a.summarize(ctx, args, o, scheme, nil)
 	if err != nil {
 		return nil, err
 	}

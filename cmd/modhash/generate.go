@@ -16,7 +16,9 @@ import (
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
+	"github.com/modhash/modhash/kbuild/image"
 	"github.com/modhash/modhash/kbuild/report"
+	"github.com/modhash/modhash/kbuild/verify"
 )
 
 const generateLong = `Reads the modules that modules.order lists, and the kernel image, and writes the
@@ -29,6 +31,11 @@ Nothing is written if a listed module is missing, or if there is a finding: a
 file that is no module, two trailers on one module, bytes behind a marker, a
 module below kernel/ that is not listed, one outside that has the name of one
 inside, a link that hides modules. Out-of-tree modules are named and left out.
+
+If modules end in proofs, these must lead to the root that the modules make, and
+that must be the root in the kernel image: modules that were changed or stripped
+after they were hashed, and an image of another build, are findings, since that
+kernel would not load them.
 
 The kernel image is [usr/]lib/modules/RELEASE/vmlinuz or boot/vmlinuz-RELEASE
 (boot/vmlinux-RELEASE if there is no vmlinuz), and in a build tree what the
@@ -51,6 +58,11 @@ $ modhash generate sample/b | cmp - a.modhash`
 var generateAcceptable = append([]kbuild.ProblemKind{
 	kbuild.Unlisted, kbuild.Shadow, kbuild.Mislabelled, kbuild.OtherRelease, kbuild.NotRegular,
 }, kbuild.PackageKinds()...)
+
+// generateProofs are those of package verify that do not touch it either.
+var generateProofs = []kbuild.ProblemKind{
+	kbuild.ProblemKind(verify.Proof), kbuild.ProblemKind(verify.Root), kbuild.ProblemKind(verify.Hashset),
+}
 
 type generateFlags struct {
 	build  buildFlags
@@ -75,11 +87,11 @@ func (a *app) generate() *cobra.Command {
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the output: text is the manifest, json is for programs to read")
 	fl.StringVar(&f.scheme, "hashset", "merkle", "`KIND` of hashset: merkle, flat or none")
 	fl.BoolVar(&f.build.noImage, "no-image", false, "leave the kernel image out: the manifest says not-covered")
-	fl.StringSliceVar(&f.accept, "accept", nil, "write in spite of findings of these `KINDS`: "+join(generateAcceptable))
+	fl.StringSliceVar(&f.accept, "accept", nil, "write in spite of findings of these `KINDS`: "+join(slices.Concat(generateAcceptable, generateProofs)))
 	f.build.registerOne(cmd)
 	complete(cmd, "format", "text", "json")
 	complete(cmd, "hashset", "merkle", "flat", "none")
-	complete(cmd, "accept", words(generateAcceptable)...)
+	complete(cmd, "accept", words(slices.Concat(generateAcceptable, generateProofs))...)
 	return cmd
 }
 
@@ -132,7 +144,7 @@ func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string)
 	if err != nil {
 		return err
 	}
-	if err := checkAccept(f.accept, generateAcceptable); err != nil {
+	if err := checkAccept(f.accept, slices.Concat(generateAcceptable, generateProofs)); err != nil {
 		return err
 	}
 	o, err := f.build.options(ctx)
@@ -143,7 +155,7 @@ func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string)
 	if err := protectInputs(f.output, append(slices.Clone(paths), f.build.order, f.build.image)); err != nil {
 		return err
 	}
-	sum, err := a.summarize(ctx, paths, o, scheme)
+	sum, err := a.summarize(ctx, paths, o, scheme, func(sum *kbuild.Summary) error { return a.proofs(ctx, sum, o) })
 	if err != nil {
 		return err
 	}
@@ -173,8 +185,35 @@ func (a *app) runGenerate(ctx context.Context, f *generateFlags, paths []string)
 
 const hintIncomplete = "give all packages of the build together, or the directory that it was installed into; --order FILE names a modules.order"
 
-// summarize opens and reads a build.
-func (a *app) summarize(ctx context.Context, paths []string, o *kbuild.Options, scheme hashset.Scheme) (*kbuild.Summary, error) {
+// proofs adds to the problems of a build what is wrong with the proofs that its
+// modules carry. Without proofs the image is not looked into.
+func (a *app) proofs(ctx context.Context, sum *kbuild.Summary, o *kbuild.Options) error {
+	carries := func(s kbuild.Sum) bool { return s.Proof != nil }
+	if sum.Scheme != hashset.Merkle || !slices.ContainsFunc(sum.Sums[:sum.Listed], carries) {
+		return nil
+	}
+	var k *verify.Kernel
+	if sum.Image != nil {
+		var err error
+		switch k, err = kernelOf(ctx, sum.Image, &image.Options{TmpDir: o.TempDir}); {
+		case errors.Is(err, image.ErrUnknown): // it has a digest all the same
+			sum.Problems = append(sum.Problems, kbuild.Problem{Kind: kbuild.ProblemKind(verify.NoHashset), Note: true,
+				Detail: "the image was not compared with the modules: " + err.Error()})
+		case err != nil:
+			return err
+		default:
+			defer k.Image.Close() // what it was decoded into
+		}
+	}
+	for _, f := range verify.Proofs(sum, k) {
+		sum.Problems = append(sum.Problems, kbuild.Problem{Kind: kbuild.ProblemKind(f.Kind), Name: f.Name, Detail: f.Detail})
+	}
+	return nil
+}
+
+// summarize opens and reads a build. look, if not nil, sees the result while the
+// build is open.
+func (a *app) summarize(ctx context.Context, paths []string, o *kbuild.Options, scheme hashset.Scheme, look func(*kbuild.Summary) error) (*kbuild.Summary, error) {
 	b, err := openBuild(ctx, paths, o)
 	if err != nil {
 		return nil, err
@@ -186,6 +225,9 @@ func (a *app) summarize(ctx context.Context, paths []string, o *kbuild.Options, 
 	m := a.meter()
 	defer m.close()
 	sum, err := b.Summarize(ctx, scheme, m.progress())
+	if err == nil && look != nil {
+		err = look(sum)
+	}
 	return sum, hintFor(err)
 }
 
@@ -264,8 +306,8 @@ func (a *app) list(kind string, ps []kbuild.Problem) {
 
 // hints tells once for each kind what to do.
 func (a *app) hints(ps []kbuild.Problem) {
-	for _, k := range kbuild.Kinds() {
-		of := func(p kbuild.Problem) bool { return p.Kind == k }
+	for _, k := range verify.Kinds() {
+		of := func(p kbuild.Problem) bool { return p.Kind == kbuild.ProblemKind(k) }
 		if hint := k.Hint(); hint != "" && slices.ContainsFunc(ps, of) {
 			a.message("hint", string(k)+": "+hint)
 		}

@@ -30,15 +30,21 @@ func (a *app) openKernel(ctx context.Context, f *verifyFlags, b *kbuild.Build, o
 		defer m.Close() // read only
 		opt.SystemMap = untilDone{ctx, m}
 	}
+	k, err := kernelOf(ctx, img, &opt)
+	if errors.Is(err, image.ErrTooLarge) {
+		err = withHint(err, "--max-image raises the limit, if the file is to be trusted")
+	}
+	return k, err
+}
+
+// kernelOf opens the kernel in an image of a build. The caller closes it.
+func kernelOf(ctx context.Context, img *kbuild.Image, opt *image.Options) (*verify.Kernel, error) {
 	c, err := img.Open()
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", img.Path, err)
 	}
 	defer c.Close() // read only; everything is read by Open
-	k, err := image.Open(ctx, c, c.Size(), &opt)
-	if errors.Is(err, image.ErrTooLarge) {
-		err = withHint(err, "--max-image raises the limit, if the file is to be trusted")
-	}
+	k, err := image.Open(ctx, c, c.Size(), opt)
 	if err != nil {
 		return nil, fmt.Errorf("image %s: %w", img.Path, err)
 	}

@@ -90,7 +90,7 @@ func (a *app) runProve(ctx context.Context, f *proveFlags, args []string) error 
 	if len(args) == 0 {
 		args = []string{f.append}
 	}
-	sum, err := a.summarize(ctx, args, o, hashset.Merkle)
+	sum, err := a.summarize(ctx, args, o, hashset.Merkle, nil)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@
 # How the test kernels are configured and built. Sourced after source.sh.
 #
 # The builders are ordinary users with nothing of our environment, each with a
-# folder, a name, a host and a time of its own. What a kernel can be told not to
+# folder, a name, a host, a time and a time zone of its own. What a kernel can be told not to
 # take from those is fixed: KBUILD_BUILD_TIMESTAMP, _USER, _HOST, _VERSION.
 #
 # A build tree cannot be copied: kbuild's own programs know its path, are built
@@ -31,7 +31,8 @@ builder_make() {
 
 # as_builder NAME COMMAND…: run it in TREES/NAME. Its output goes to LOG.
 as_builder() {
-	local name=$1 user who=()
+	local name=$1 user who=() zone=UTC
+	[ "$1" != two ] || zone=JST-9
 	shift
 	user=$(builder_of "$name")
 	if [ "$(id -u)" = 0 ]; then
@@ -42,7 +43,7 @@ as_builder() {
 	(
 		cd "$TREES/$name"
 		exec "${who[@]}" env -i PATH="/usr/sbin:/usr/bin:/sbin:/bin" HOME="$TREES/$name" \
-			LC_ALL=C TZ=UTC \
+			LC_ALL=C TZ=$zone \
 			KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' \
 			KBUILD_BUILD_USER=modhash KBUILD_BUILD_HOST=modhash KBUILD_BUILD_VERSION=1 \
 			MODHASH="$TREES/bin/modhash" "${KERNEL_ENV[@]}" "$@"

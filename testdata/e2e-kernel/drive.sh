@@ -66,6 +66,35 @@ strip_at_install() {
 		pack one bindeb-pkg
 }
 
+# changed_since: a module that somebody stripped in the build tree after it was hashed,
+# which make does not notice, is no part of a package.
+changed_since() {
+	local module=$TREES/one/build/lib/crc7.ko
+	rm -f "$TREES/one/build"/linux-*.tar
+	touch -r "$module" "$WORK/when"
+	strip --strip-debug "$module"
+	touch -r "$WORK/when" "$module"
+	own one "$module"
+	refuses 'kernel/lib/crc7\.ko is not the module that was hashed: lib/crc7\.ko was changed after that.* Remove lib/crc7\.ko, and run make again' \
+		pack one tar-pkg || {
+		rm -f "$module"
+		return 1
+	}
+	rm -f "$module"
+	[ -z "$(find "$TREES/one/build" -maxdepth 1 -name 'linux-*.tar')" ] || fail 'there is a package'
+	logged kernel_make one all
+	as_before
+}
+
+# image_of_another_root: the image was not made again after the modules were hashed.
+# The build tree has another root now, see kernel_root.
+image_of_another_root() {
+	refuses 'error: hashset: .*bzImage: it is ' \
+		kernel_try one INSTALL_MOD_PATH="$TREES/one/none" DEPMOD=true modules_install
+	grep -F 'take the image and the modules of one build' "$WORK/log"
+	[ -z "$(find "$TREES/one/none" -name modhash.manifest)" ] || fail 'there is a manifest'
+}
+
 # changed_at_install: a module that is not what was hashed.
 changed_at_install() {
 	local module=$TREES/one/build/lib/crc7.ko

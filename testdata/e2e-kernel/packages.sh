@@ -26,7 +26,7 @@ pack() {
 	as_builder "$name" env PATH="$TREES/bin/pack:/usr/sbin:/usr/bin:/sbin:/bin" \
 		DEB_BUILD_OPTIONS="parallel=$JOBS terse" \
 		DEB_BUILD_PROFILES=pkg.linux-upstream.nokernelheaders \
-		DEBFULLNAME=modhash DEBEMAIL=modhash@example.org \
+		DEBFULLNAME=modhash DEBEMAIL=modhash@example.org KDEB_CHANGELOG_DIST=unstable \
 		PACMAN_EXTRAPACKAGES= PKGDEST="$TREES/$name/pacman" PKGEXT=.pkg.tar.zst PACKAGER=modhash \
 		PACMAN_FOLDER="$packing" SOURCE_DATE_EPOCH=$PACK_EPOCH \
 		TAR_OPTIONS="--mtime=@$PACK_EPOCH --sort=name --exclude=lib/modules/*/build" \
@@ -108,4 +108,27 @@ same_packages() {
 		cmp "$file" "$other"
 	done
 	[ "$(find "$TREES/two/packages" -type f | wc -l)" = 4 ] || fail 'not four packages'
+}
+
+# changelog_dates: of the Debian package. Not that of the builder's clock and zone if
+# another is told, and a date whatever KBUILD_BUILD_TIMESTAMP is.
+changelog_dates() {
+	local told='Thu, 01 Jan 2026 00:00:00 +0000'
+	[ "$(changelog Date SOURCE_DATE_EPOCH=$PACK_EPOCH KBUILD_BUILD_TIMESTAMP=2025-01-01)" = "$told" ]
+	[ "$(changelog Date KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026')" = "$told" ]
+	[ "$(changelog Timestamp KBUILD_BUILD_TIMESTAMP='release 6.12')" -gt $PACK_EPOCH ]
+	[ "$(changelog Timestamp)" -gt $PACK_EPOCH ]
+}
+
+# changelog FIELD [NAME=VALUE…]
+changelog() {
+	local dir=$WORK/changelog field=$1 src=$TREES/one/src
+	shift
+	rm -rf "$dir"
+	mkdir -p "$dir/include/config"
+	cp "$TREES/one/build/include/config/auto.conf" "$dir/include/config/"
+	(cd "$dir" && env -i PATH="$PATH" TZ=JST-9 srctree="$src" KERNELRELEASE=6.12-modhash KDEB_PKGVERSION=1 \
+		KDEB_CHANGELOG_DIST=unstable DEBEMAIL=modhash@example.org UTS_MACHINE=x86_64 SRCARCH=x86 ARCH=x86_64 \
+		"$@" sh "$src/scripts/package/mkdebian" >&2)
+	dpkg-parsechangelog -l "$dir/debian/changelog" -S "$field"
 }

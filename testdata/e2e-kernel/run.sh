@@ -214,6 +214,7 @@ build_checks() {
 	check build/one-module-changed one_module
 	check build/strip-at-install strip_at_install
 	check build/another-strip changed_at_install
+	check build/changed-since changed_since
 	check build/no-certificate no_certificate
 	check build/no-throw-away-key no_throwaway_key
 	check two-builds-are-identical same_builds one/sig+hashes two/sig+hashes
@@ -229,6 +230,7 @@ package_checks() {
 		check "package/${file##*/}" package_carries "$file"
 	done
 	check package/same-from-both same_packages
+	check package/changelog-dates changelog_dates
 	for kind in deb pkg.tar.zst; do
 		check "package/boots/$kind" package_boots "$kind" "$TREES"/one/packages/*."$kind"
 		check "predicted/package/$kind" predicted "package-$kind" all stripped "$TREES/one/stripped/bzImage"
@@ -260,6 +262,7 @@ boot_checks() {
 		check "answers/root-$how" other_root "$how"
 		check "predicted/root-$how" predicted "root-$how" "$how" sig+hashes
 	done
+	check build/image-of-another-root image_of_another_root
 	for how in gzip xz zstd; do
 		check "loads-all/$how" loads_all "$how" "$how" "compress=$how"
 		check "predicted/$how/all" predicted "$how" all "$how"
