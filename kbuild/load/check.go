@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/modhash/modhash/kbuild/internal/codec"
 	"github.com/modhash/modhash/kbuild/internal/spool"
@@ -81,7 +80,9 @@ type decision struct {
 	stages []stage
 	auth   authentication
 	mod    *module
-	forced Fact // taint F
+
+	forced   Fact   // taint F
+	forcedBy string // the first reason
 }
 
 func (d *decision) add(name, log string, errnos []Errno, format string, args ...any) {
@@ -287,10 +288,7 @@ func (d *decision) answer(m Mode) Answer {
 		return a
 	}
 	a.Taint = d.taint()
-	a.Log = slices.Clone(d.auth.log)
-	if strings.Contains(a.Taint, "E") {
-		a.Log = append(a.Log, d.tainting())
-	}
+	a.Log = slices.Concat(d.auth.log, d.tainting(a.Taint))
 	return a
 }
 

@@ -13,11 +13,13 @@ import (
 const ofThisBuild = "the hashset admits the module, so it is of this kernel's build"
 
 // force is the kernel's try_to_force_load: a module without what would be compared
-// loads with CONFIG_MODULE_FORCE_LOAD only.
-func (d *decision) force(errno Errno) []Errno {
+// loads with CONFIG_MODULE_FORCE_LOAD only. reason is what the kernel logs of it.
+func (d *decision) force(errno Errno, reason string) []Errno {
 	switch d.k.ForceLoad {
 	case Yes:
-		d.forced = Yes
+		if d.forced != Yes {
+			d.forced, d.forcedBy = Yes, reason
+		}
 		return []Errno{success}
 	case No:
 		return []Errno{errno}
@@ -42,7 +44,7 @@ func (d *decision) version(name string, crc uint32, refusal Errno) (errnos []Err
 		return []Errno{success}, ""
 	}
 	if !m.hasCRCs || d.ignores() {
-		return d.force(refusal), ""
+		return d.force(refusal, name), ""
 	}
 	got, ok := m.crcs[name]
 	switch {
@@ -89,7 +91,7 @@ func (d *decision) vermagic() {
 	const name = "vermagic"
 	got, ok := d.mod.info(name)
 	if !ok || d.flags&IgnoreVermagic != 0 {
-		d.add(name, "", d.force(eNoExec), "the module has none, or it is ignored: taken with CONFIG_MODULE_FORCE_LOAD only")
+		d.add(name, "", d.force(eNoExec, "bad vermagic"), "the module has none, or it is ignored: taken with CONFIG_MODULE_FORCE_LOAD only")
 		return
 	}
 	release, _, _ := strings.Cut(got, " ")

@@ -78,6 +78,8 @@ func kernelGzip(dst *spool.Buffer, src []byte, limit int64) (decoded, error) {
 	switch {
 	case dst.Err() != nil:
 		return decoded{}, dst.Err()
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return refused("decompression failed with status -5", "cut short"), nil
 	case err != nil:
 		return refused("decompression failed with status -3", "the kernel cannot inflate it: %v", err), nil
 	case n > limit:
@@ -129,8 +131,11 @@ func (k *Kernel) kernelXZ(d *codec.Decoder, dst *spool.Buffer, src []byte, limit
 		}
 		return decoded{text: "xz"}, nil
 	}
-	if last == nil {
-		last = errors.New("no end of a stream")
+	if last == nil { // no end of a stream
+		dst.Reset()
+		if _, last = d.Decode(dst, bytes.NewReader(src), codec.XZ, limit); errors.Is(last, io.ErrUnexpectedEOF) {
+			return refused("decompression failed with status 0", "cut short"), nil
+		}
 	}
 	return refused("decompression failed with status 7", "the kernel cannot decode it: %v", last), nil
 }

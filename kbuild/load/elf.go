@@ -4,6 +4,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,7 @@ func (k *Kernel) readModule(r io.ReaderAt, size int64) (*module, error) {
 		}
 		return nil, badELF("Invalid ELF header magic: != \x7fELF", "not an ELF file")
 	case errors.As(err, &fe):
-		return nil, badELF("", "%v", err)
+		return nil, badELF(k.headerLog(r, size), "%v", err)
 	case err != nil:
 		return nil, err
 	}
@@ -110,6 +111,34 @@ func (k *Kernel) headerSize() int64 {
 	return 64
 }
 
+// headerLog is what the kernel logs of an ELF header that does not lead to a table
+// of sections; "" if it is something else that is wrong. It reads the header in the
+// kernel's byte order, little endian if that is not known.
+func (k *Kernel) headerLog(r io.ReaderAt, size int64) string {
+	raw := make([]byte, k.headerSize())
+	if n, _ := r.ReadAt(raw, 0); n < len(raw) {
+		return ""
+	}
+	order := k.order
+	if order == nil {
+		order = binary.LittleEndian
+	}
+	at, entry := order.Uint64(raw[40:]), uint64(64)
+	if k.Bits == 32 {
+		at, entry = uint64(order.Uint32(raw[32:])), 40
+	}
+	tail := raw[len(raw)-6:] // e_shentsize, e_shnum, e_shstrndx
+	switch num := uint64(order.Uint16(tail[2:])); {
+	case order.Uint16(raw[16:]) != etRel:
+		return ""
+	case uint64(order.Uint16(tail)) != entry:
+		return "Invalid ELF section header size"
+	case at >= uint64(size) || num*entry > uint64(size)-at:
+		return "Invalid ELF section header overflow"
+	}
+	return ""
+}
+
 func (k *Kernel) checkHeader(f *elfview.File, r io.ReaderAt) error {
 	switch machine := elfview.MachineName(f.Machine); {
 	case f.Type != etRel:
@@ -132,9 +161,9 @@ func (k *Kernel) checkHeader(f *elfview.File, r io.ReaderAt) error {
 	first := &f.Sections[0]
 	switch {
 	case int(num) != len(f.Sections) || names == 0 || names >= num:
-		return badELF(fmt.Sprintf("Invalid ELF section name index: %d", names), "%d sections, and their names in section %d", num, names)
+		return badELF(fmt.Sprintf("Invalid ELF section name index: %d || e_shstrndx (%d) >= e_shnum (%d)", names, names, num), "%d sections, and their names in section %d", num, names)
 	case first.Type != shtNull || first.Size != 0 || first.Addr != 0:
-		return badELF("ELF Spec violation: section 0", "section 0 is not empty")
+		return badELF(fmt.Sprintf("ELF Spec violation: section 0 type(%d)!=SH_NULL or non-zero len or addr", first.Type), "section 0 is not empty")
 	case f.Sections[names].Type != shtStrtab:
 		return badELF(fmt.Sprintf("Invalid ELF section name table type: %d", f.Sections[names].Type), "section names of type %d", f.Sections[names].Type)
 	}

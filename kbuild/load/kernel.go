@@ -71,6 +71,7 @@ type Kernel struct {
 	Struct   int      // size in bytes of struct module; 0: not known, and not compared
 
 	refuses bool             // the image has the message of a refused module
+	series  bool             // its source has the series or the patch
 	order   binary.ByteOrder // nil: not known
 	branch  map[byte]Fact    // branch filters of the xz decoder, by their number in the format
 }

@@ -165,7 +165,10 @@ type Answer struct {
 	// F forced, C staging, O out of tree, E not authenticated, K livepatch, N test.
 	// It is "unknown" where it cannot be told, and "" if the module does not load.
 	Taint string
-	Log   []string // what the kernel logs, without the time
+	// Log is what the kernel logs, without the time. Lines about a taint it logs once,
+	// of the first module that gives it. What libraries of the kernel log of a signature
+	// that they do not understand is left out, as are lines about other taints.
+	Log []string
 }
 
 // Result is the decision about one module.

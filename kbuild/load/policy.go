@@ -101,14 +101,23 @@ func (d *decision) policyLog(m Mode) string {
 	return ""
 }
 
-// tainting is what the kernel logs once, of the first module that is not
-// authenticated and loads.
-func (d *decision) tainting() string {
-	what := "verification"
-	if d.k.Rules == Hashes {
-		what = "authentication"
+// tainting is what the kernel logs of the taints F, O and E, each line once, of the
+// first module that gives it.
+func (d *decision) tainting(taint string) (log []string) {
+	if d.forced == Yes {
+		log = append(log, d.mod.name+": "+d.forcedBy+": kernel tainted.")
 	}
-	return d.mod.name + ": module " + what + " failed: signature and/or required key missing - tainting kernel"
+	if strings.Contains(taint, "O") {
+		log = append(log, d.mod.name+": loading out-of-tree module taints kernel.")
+	}
+	if strings.Contains(taint, "E") {
+		what := "verification"
+		if d.k.Rules == Hashes || d.k.series {
+			what = "authentication"
+		}
+		log = append(log, d.mod.name+": module "+what+" failed: signature and/or required key missing - tainting kernel")
+	}
+	return log
 }
 
 // free are the licences that do not taint (include/linux/license.h).

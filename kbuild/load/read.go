@@ -63,7 +63,7 @@ func (d *decision) decompress(src []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	d.add("decompress", optional("module: ", got.log), []Errno{got.errno}, "by the kernel: %s", got.text)
+	d.add("decompress", got.log, []Errno{got.errno}, "by the kernel: %s", got.text)
 	d.r, d.size = d.buf, d.buf.Size()
 	return got.errno == success, nil
 }

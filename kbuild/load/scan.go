@@ -23,6 +23,10 @@ const (
 	seriesFormat = "not signed with expected signature"
 )
 
+// seriesTaint is what the series and the patch log of a taint, whether the kernel
+// has module hashes or not.
+const seriesTaint = "%s: module authentication failed: "
+
 // maxVermagic is above any vermagic in bytes.
 const maxVermagic = 512
 
@@ -33,6 +37,7 @@ func (k *Kernel) scan(img *image.Image) error {
 	text := false
 	err := windows(img.Kernel(), maxVermagic, func(b []byte, last bool) {
 		text = text || bytes.Contains(b, []byte(rejected))
+		k.series = k.series || bytes.Contains(b, []byte(seriesTaint))
 		if k.Rules == Hashes {
 			switch {
 			case bytes.Contains(b, []byte(patchFormat)):
