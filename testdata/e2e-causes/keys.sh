@@ -37,6 +37,7 @@ cause_key_pin() {
 	local ON=("${SIGNED[@]}" "${IKCONFIG[@]}" "CONFIG_MODULE_SIG_KEY=\"$uri;pin-value=$pin\"" "${TOKEN[@]}")
 	local OFF=("${SIGNED[@]}" "${IKCONFIG[@]}" "CONFIG_MODULE_SIG_KEY=\"$uri\"" "KBUILD_SIGN_PIN=$pin" "${TOKEN[@]}")
 	token_make one "$pin" "$lib"
+	change_source one certs/extract-cert.c
 	sed -i 's/^#if OPENSSL_VERSION_MAJOR >= 3$/#if 0/' "$TREES/one/src/certs/extract-cert.c"
 	tree_state one build "${ON[@]}"
 	embedded "pin-value=$pin"

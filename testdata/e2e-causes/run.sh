@@ -17,6 +17,8 @@
 # trees.sh    two builders, and the states that they build
 # rows.sh     what lint says, and the table
 # kconfig.sh, second.sh, keys.sh, load.sh, small.sh, rust.sh: the rules
+# kernel.sh   what else of the kernel side takes long: BTF, a list of forbidden hashes,
+#             source packages
 # ml-dsa.sh   no rule: what a kernel with ML-DSA says to its signatures; ml-dsa.tsv
 #
 # results.tsv is the table, see rows.sh, and diffs.tsv what modhash diff says of files of
@@ -41,14 +43,14 @@ set -euo pipefail
 . "$KERNEL_DIR/boot.sh"
 # shellcheck source-path=SCRIPTDIR source=trees.sh
 . "$ROOT_DIR/testdata/e2e-causes/trees.sh"
-for part in rows kconfig second keys load small rust ml-dsa; do
+for part in rows kconfig second keys load small rust kernel ml-dsa; do
 	# shellcheck source=/dev/null
 	. "$CAUSES_DIR/$part.sh"
 done
 
 # What the kernels of this folder need besides those of ../e2e-kernel.
-CAUSE_PACKAGES=(dwarves gcc-12-plugin-dev gcc-aarch64-linux-gnu git libengine-pkcs11-openssl
-	opensc softhsm2)
+CAUSE_PACKAGES=(debhelper dpkg-dev dwarves fakeroot gawk gcc-12-plugin-dev gcc-aarch64-linux-gnu git
+	libengine-pkcs11-openssl opensc rpm rsync softhsm2)
 
 # In this order little is compiled between one and the next.
 CAUSES=(
@@ -57,7 +59,8 @@ CAUSES=(
 	initramfs_mtime ikheaders localversion_auto
 	key_path throwaway_key key_pin sign_needs_key sign_without_key
 	strip_mismatch not_enforced sig_hash_builtin sig_key_builtin
-	no_decompress decompress_other no_hashes no_authentication
+	no_decompress decompress_other blacklisted_hash source_packages no_hashes no_authentication
+	btf_modules
 	randstruct_seed randstruct_script latent_entropy
 	gcov debug_paths pahole_parallel debug_efi rust_paths
 	ml_dsa
@@ -120,6 +123,7 @@ main() {
 		builder_make "$name"
 		source_unpack "$name"
 	done
+	put_back
 	bindgen_fetch
 	builder_make newest
 	newest_unpack

@@ -53,18 +53,8 @@ cause_build_version() {
 cause_localversion_auto() {
 	local ON=(CONFIG_LOCALVERSION_AUTO=y) OFF=('# CONFIG_LOCALVERSION_AUTO is not set' LOCALVERSION=)
 	local DIFF=(10 'CONFIG_LOCALVERSION_AUTO in a git tree and in a folder' version.release explained lib/crc7.ko)
-	git_tree one
+	git_tree one Makefile
 	compared localversion-auto warning small lib/crc7.ko
-	rm -rf "$TREES/one/src/.git"
-}
-
-git_tree() {
-	local dir=$TREES/$1
-	rm -rf "$dir/src/.git"
-	git init -q "$dir/src"
-	git -C "$dir/src" add -f Makefile
-	git -C "$dir/src" -c user.name=modhash -c user.email=modhash@example.org commit -q -m source
-	printf '[safe]\n\tdirectory = *\n' >"$dir/.gitconfig"
 }
 
 # The files of the initramfs were made at different times.

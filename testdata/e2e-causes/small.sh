@@ -46,13 +46,12 @@ cause_randstruct_script() {
 	seeds "$dir"
 	on=$RESULT
 	for name in "${BUILDERS[@]}"; do
-		cp -p "$TREES/$name/src/$script" "$WORK/script"
+		change_source "$name" "$script"
 		sed -i 's/^SEED=.*/SEED=0123456789abcdef/' "$TREES/$name/src/$script"
 	done
 	seeds "$dir"
 	LINT_ARGS=()
 	lint_state randstruct-seed "$dir" "${ON[@]}"
-	for name in "${BUILDERS[@]}"; do cp -p "$WORK/script" "$TREES/$name/src/$script"; done
 	row randstruct-seed "$(words "${ON[@]}"), a published seed without its record" 'a script that writes one seed' \
 		"two builds: ${seed##*/}" error - different identical "$said_on" "$LINT" "$on" "$RESULT"
 }

@@ -115,4 +115,41 @@ second_build() {
 	done
 }
 
+# change_source NAME FILE: a check is about to change a file of the source. It is put back
+# when the check ends, and if that was killed, when the next run begins.
+change_source() {
+	local kept=$TREES/$1/changed/$2
+	trap put_back EXIT
+	mkdir -p "${kept%/*}"
+	cp -p "$TREES/$1/src/$2" "$kept.part"
+	mv "$kept.part" "$kept"
+}
+
+# git_tree NAME PATH…: that builder's source is a git tree that holds these, until the
+# check ends.
+git_tree() {
+	local dir=$TREES/$1
+	shift
+	trap put_back EXIT
+	rm -rf "$dir/src/.git"
+	git init -q "$dir/src"
+	git -C "$dir/src" add -f "$@"
+	git -C "$dir/src" -c user.name=modhash -c user.email=modhash@example.org commit -q -m source
+	printf '[safe]\n\tdirectory = *\n' >"$dir/.gitconfig"
+}
+
+# put_back: what change_source and git_tree did to the sources.
+put_back() {
+	local name kept
+	for name in "${BUILDERS[@]}"; do
+		rm -rf "$TREES/$name/src/.git" "$TREES/$name/.gitconfig"
+		[ -d "$TREES/$name/changed" ] || continue
+		find "$TREES/$name/changed" -name '*.part' -delete
+		(cd "$TREES/$name/changed" && find . -type f) | while read -r kept; do
+			mv "$TREES/$name/changed/$kept" "$TREES/$name/src/$kept"
+		done
+		rm -rf "$TREES/$name/changed"
+	done
+}
+
 IMAGE=arch/x86/boot/bzImage
