@@ -7,7 +7,8 @@
 # make corpus       download real kernels into the cache
 # make e2e          the real thing: distribution kernels and tools
 # make e2e-kernel   kernels that are built, booted and asked what they load
-# make e2e-causes   each lint rule on kernels that are built with and without its switch
+# make e2e-causes   each lint rule on kernels that are built with and without its switch,
+#                   and the three commands for a kernel of one's own
 # make bench        ratios against named peers, on the corpus
 # make man install clean
 
@@ -95,6 +96,7 @@ e2e-kernel: build
 
 e2e-causes: build
 	testdata/e2e-causes/run.sh
+	testdata/e2e-causes/driver.sh
 
 bench: build
 	testdata/e2e/corpus.sh
