@@ -85,6 +85,7 @@ type pair struct {
 	open  [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
 	place place
 	stray map[int64]int64 // where strings of A begin that are in another section in B, and where there
+	sites [2]site         // of A and B
 	order int8            // see orderKept: 0 not known, 1 no, 2 yes
 	// edited: the payloads differ, but both have one build id.
 	edited bool

@@ -3,8 +3,6 @@
 package explain
 
 import (
-	"slices"
-
 	"github.com/modhash/modhash/kbuild/compare"
 	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/kbuild/internal/units"
@@ -125,29 +123,43 @@ func (p *pair) sameTarget(s, t *units.Sym, a, b, bias int64) (ok, exact bool) {
 
 // site names the function or object whose bytes an entry relocates.
 func (p *pair) site(x *place) string {
-	names := make([]string, 0, 2)
+	name := ""
 	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
 		u, k := []*units.Unit{&x.a, &x.b}[i], []int{x.block.SectionA, x.block.SectionB}[i]
 		if u.Len == 0 || u.Kind != units.Reloc || k < 0 {
 			continue
 		}
 		s := &f.Sections[k]
-		// The Key of a unit of B is not an offset in B.
 		off := f.Rel(f.Bytes[u.Off:u.Off+u.Len], s.Type).Offset
 		if int(s.Info) < len(f.Sections) {
-			names = append(names, p.nameAt(f, int(s.Info), off))
+			if n := p.sites[i].at(f, int(s.Info), off); name == "" || n < name { // the same whichever side is A
+				name = n
+			}
 		}
 	}
-	if len(names) == 0 {
+	if name == "" {
 		return "relocations in " + x.block.Name
 	}
-	return "relocations of " + slices.Min(names) // the same whichever side is A
+	return name
 }
 
-// nameAt names what lies at an offset of a section.
-func (p *pair) nameAt(f *units.File, sec int, off uint64) string {
-	if y := f.At(sec, off); y != nil {
-		return y.Name + " in " + f.Sections[sec].Name
+// site is what was relocated last on a side: mostly it is so again.
+type site struct {
+	sym  *units.Sym
+	sec  int
+	name string
+}
+
+// at names what lies at an offset of a section.
+func (s *site) at(f *units.File, sec int, off uint64) string {
+	y := f.At(sec, off)
+	if s.name != "" && s.sym == y && s.sec == sec {
+		return s.name
 	}
-	return f.Sections[sec].Name
+	name := f.Sections[sec].Name
+	if y != nil {
+		name = y.Name + " in " + name
+	}
+	*s = site{y, sec, "relocations of " + name}
+	return s.name
 }
