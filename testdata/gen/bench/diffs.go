@@ -45,9 +45,13 @@ func (c *corpus) comparisons(modhash, xz string) ([]row, []comparison, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	names, err := modulesOf(xz)
+	if err != nil {
+		return nil, nil, err
+	}
 	var plain [3]string
 	for i, tree := range []string{older, xz, resigned} {
-		if plain[i], err = c.plainPart(tree); err != nil {
+		if plain[i], err = c.plainPart(tree, names); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -58,12 +62,15 @@ func (c *corpus) comparisons(modhash, xz string) ([]row, []comparison, error) {
 		{"diff .ko.xz, other signatures", modhash + " diff " + xz + " " + resigned, unpack(xz, resigned), "xz -dc of both, 2 at once", 1.6, 1, ""},
 		{"diff .ko.xz, two versions", modhash + " diff " + older + " " + xz, unpack(older, xz), "xz -dc of both, 2 at once", 0, 1, ""},
 	}
-	return rows, []comparison{
+	found := []comparison{
 		{"plain, other signatures", plain[1], plain[2], 1000},
 		{"plain, two versions", plain[0], plain[1], 1000},
 		{".ko.xz, other signatures", xz, resigned, 200},
-		{".ko.xz, two versions", older, xz, 200},
-	}, nil
+	}
+	if names, err := modulesOf(older); err == nil && strings.HasSuffix(names[0], ".xz") { // those of 6.1 are plain
+		found = append(found, comparison{".ko.xz, two versions", older, xz, 200})
+	}
+	return rows, found, nil
 }
 
 // needDiffoscope installs it.
@@ -87,32 +94,33 @@ func (c *corpus) older(newest string) (string, error) {
 	return "", fmt.Errorf("the corpus has no kernel before %s", filepath.Base(newest))
 }
 
-// plainPart decompresses some of the modules of a tree, by their place in the order
-// of names.
-func (c *corpus) plainPart(tree string) (string, error) {
+// plainPart decompresses some of the modules of a tree: of the names those at every
+// so many places, as far as the tree has them.
+func (c *corpus) plainPart(tree string, names []string) (string, error) {
 	return c.once(strings.ReplaceAll(strings.TrimPrefix(tree, c.dir+"/bench/"), "/", "-")+"-plain", func(dir string) error {
-		names, err := modulesOf(tree)
-		if err != nil {
-			return err
-		}
-		for i, name := range names {
-			if i%every != 0 {
-				continue
-			}
-			out := filepath.Join(dir, strings.TrimSuffix(name, ".xz"))
+		for i := 0; i < len(names); i += every {
+			plain := strings.TrimSuffix(names[i], ".xz")
+			out := filepath.Join(dir, plain)
 			if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 				return err
 			}
-			command := "cp " + filepath.Join(tree, name) + " " + out
-			if strings.HasSuffix(name, ".xz") {
-				command = "xz -dc " + filepath.Join(tree, name) + " >" + out
+			var err error
+			if from := filepath.Join(tree, plain); exists(from + ".xz") {
+				err = shell("xz -dc " + from + ".xz >" + out)
+			} else if exists(from) {
+				err = shell("cp " + from + " " + out)
 			}
-			if err := shell(command); err != nil {
+			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // modulesOf lists the modules of a tree, sorted.
