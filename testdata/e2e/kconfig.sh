@@ -9,6 +9,7 @@
 
 KCONFIG_PACKAGES=("${CHROOT_PACKAGES[@]}" bison flex gcc libc6-dev make patch xz-utils)
 KCONFIG_TREE=   # the source, with the distribution's .config in .config.debian
+KCONFIG_FROM=.config.debian
 KCONFIG_RUN=()  # what runs make there
 
 kconfigs() {
@@ -20,6 +21,7 @@ kconfigs() {
 
 	kconfig_tree 6.12 source-6.12 amd64-6.12
 	kconfig_edits 6.12
+	check kconfig/6.12/bare kconfig_bare
 	check kconfig/6.12/sha3 kconfig_keeps --sig-hash sha3-512 --key-type ecdsa
 	check kconfig/6.12/no-ml-dsa kconfig_refuses MODULE_SIG_KEY_TYPE_MLDSA_65 --key-type mldsa-65
 	check kconfig/6.12/no-hashes kconfig_refuses MODULE_HASHES --hashes
@@ -85,7 +87,7 @@ kconfig_edits() {
 }
 
 kconfig_start() {
-	cp "$KCONFIG_TREE/.config.debian" "$KCONFIG_TREE/.config"
+	cp "$KCONFIG_TREE/$KCONFIG_FROM" "$KCONFIG_TREE/.config"
 	rm -f "$KCONFIG_TREE/certs/trusted-keys.pem"
 	chmod 640 "$KCONFIG_TREE/.config"
 }
@@ -100,7 +102,7 @@ kconfig_keeps() {
 	kconfig_start
 	kconfig_edit "$@" >"$WORK/out"
 	[ "$(stat -c %a "$KCONFIG_TREE/.config")" = 640 ] || fail "the mode is another"
-	grep -vxFf "$KCONFIG_TREE/.config.debian" "$KCONFIG_TREE/.config" >"$WORK/set" || true
+	grep -vxFf "$KCONFIG_TREE/$KCONFIG_FROM" "$KCONFIG_TREE/.config" >"$WORK/set" || true
 	"${KCONFIG_RUN[@]}" -s olddefconfig >"$WORK/log" 2>&1 || fail "make olddefconfig: $(tail -n 3 "$WORK/log")"
 	lost=$(grep -vxFf "$KCONFIG_TREE/.config" "$WORK/set" || true)
 	[ -z "$lost" ] || fail "Kconfig lost $lost"
@@ -124,6 +126,20 @@ kconfig_profile() {
 	shift
 	kconfig_keeps "$@"
 	expect 0 "^\.config: profile $profile: nothing is missing\$" kconfig_edit --check "$profile"
+}
+
+# kconfig_bare: from a configuration with nothing in it, where Kconfig drops what does
+# not bring with it all that it needs.
+kconfig_bare() {
+	local KCONFIG_FROM=.config.bare
+	"${KCONFIG_RUN[@]}" -s allnoconfig >"$WORK/log" 2>&1 || fail "make allnoconfig: $(tail -n 3 "$WORK/log")"
+	cp "$KCONFIG_TREE/.config" "$KCONFIG_TREE/$KCONFIG_FROM"
+	kconfig_profile stable-key --set MODULES=y --set MODULE_SIG=y --set MODULE_SIG_KEY:= --unset MODULE_SIG_ALL \
+		--set MODULE_SIG_FORCE=y --trusted-key certs/ec.pem
+	kconfig_start
+	expect 1 '^$' kconfig_edit --compress zstd --trusted-key certs/ec.pem
+	[ "$(grep -c 'Kconfig would drop' "$WORK/err")" = 5 ] || fail "it says: $(cat "$WORK/err")"
+	cmp "$KCONFIG_TREE/$KCONFIG_FROM" "$KCONFIG_TREE/.config"
 }
 
 # kconfig_refuses NAME EDIT…: by that name, and nothing is written.
