@@ -39,8 +39,8 @@ declares is refused, if there is a source tree: --source, or the folder of a .co
 What Kconfig would drop because of another option is refused too, as far as it is
 about modules. Run the kernel's "make olddefconfig" afterwards in any case.
 
-Profiles of --check, which is done after the edits and changes nothing. The certificates
-that are named are read, as far as there is a tree, for the algorithms of their keys:
+Profiles of --check, which is done after the edits and changes nothing. Certificates
+that are named are read, where there is a tree, for the algorithms of their keys:
 
 `
 
