@@ -33,7 +33,8 @@ cases_of() {
 		>"$folder.cpio"
 }
 
-# boot IMAGE FOLDER MODE LOG: the emulator's serial line goes to LOG.
+# boot IMAGE FOLDER MODE LOG: the emulator's serial line goes to LOG. On a machine that is
+# busy the emulated timer is so late that the kernel would take it for broken.
 boot() {
 	local image=$1 folder=$2 mode=$3 log=$4
 	timeout -k 5 "$BOOT_LIMIT" qemu-system-x86_64 -accel tcg -cpu qemu64 -m 256 -smp 1 \
