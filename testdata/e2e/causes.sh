@@ -251,7 +251,7 @@ causes_of_compiler() {
 	local dir=$WORK/causes
 	causes_build gcc-12 make:CONFIG_INIT_STACK_ALL_ZERO=
 	causes_build gcc-11 make:CONFIG_INIT_STACK_ALL_ZERO= make:CC=gcc-11
-	cause 31 'gcc 11, gcc 12' 'toolchain.compiler' explained "$dir/gcc-12.ko" "$dir/gcc-11.ko"
+	cause 31 'gcc 11, gcc 12' 'change toolchain.compiler' changed "$dir/gcc-12.ko" "$dir/gcc-11.ko"
 }
 
 # causes_of_orc: with headers that have a format of ORC to tell.

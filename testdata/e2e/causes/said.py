@@ -5,6 +5,8 @@
 # explained; and what follows from these. Where no module differs, what is beside
 # them: "file:" and what differs of files, "only-in-a" and "only-in-b" for modules,
 # "package" for that file itself, and what is on record; this is listed, not explained.
+# A change must be noted as consistent with each cause that reaches further than its
+# bytes.
 
 import json
 import sys
@@ -15,11 +17,16 @@ report = json.load(sys.stdin)
 causes, follows = set(), set()
 outcome = "identical" if report["verdict"] == "identical" else "listed"
 modules = report["modules"]
+reaching = {c["id"] for c in report.get("causes", []) if c["class"] == "root" and not c.get("local")}
 for module in modules.get("list") or []:
     account = module.get("account")
     if account is None:
         continue
     for item in account["items"]:
+        if item["class"] == "change" and item.get("subject"):
+            missing = {"consistent-with: " + id for id in reaching} - set(item.get("notes") or [])
+            if missing:
+                sys.exit(f"{item['id']} of {item['subject']} is not {missing}")
         name = item.get("id") or item["class"]
         (follows if item["class"].startswith("derived") else causes).add(name)
     if account["explained"]:
