@@ -18,7 +18,8 @@ var editedCauses = []*compare.Cause{&edited}
 var fromBuild = map[*compare.Cause]bool{
 	&release: true, &vermagicFlags: true, &randstruct: true, &srcversion: true, &modinfoFlag: true, &modinfoOrder: true,
 	&buildSalt: true, &lto: true, &property: true, &pathString: true, &timestamp: true, &releaseString: true, &compiler: true,
-	&symbolCRC: true, &stringSection: true, &importOrder: true, &orderOfCode: true, &lineNumbers: true, &hardening: true,
+	&symbolCRC: true, &stringSection: true, &pathDebug: true, &producer: true, &options: true, &importOrder: true, &orderOfCode: true,
+	&lineNumbers: true, &hardening: true,
 }
 
 // sameBuildID: both sides have a build id, and it is the same.

@@ -41,6 +41,7 @@ func ExampleCauses() {
 	// change.symbol change
 	// compression.compressor root local
 	// compression.content derived-unverified local
+	// compression.debug root local
 	// compression.format root local
 	// compression.gzip-name root local
 	// compression.gzip-system root local
@@ -99,6 +100,7 @@ func ExampleCauses() {
 	// timestamp.string root local
 	// toolchain.compiler root
 	// toolchain.hardening root
+	// toolchain.options root
 	// toolchain.orc root
 	// toolchain.producer root
 	// toolchain.property root

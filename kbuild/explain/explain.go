@@ -35,6 +35,7 @@ var families = [...]func(*pair){
 	notes,
 	stripping,
 	numbered,
+	compressed,
 	types,
 	strays,
 	texts,
@@ -52,8 +53,9 @@ var families = [...]func(*pair){
 
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
-	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, numberedCauses, btfCauses, strayCauses, textCauses,
-	lineCauses, checksumCauses, mitigationCauses, headerCauses, symbolCauses, tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, numberedCauses, compressedCauses,
+	btfCauses, strayCauses, textCauses, producerCauses, lineCauses, checksumCauses, mitigationCauses, headerCauses, symbolCauses,
+	tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
 }
 
 // Causes returns all causes that [Run] and [Records] can name, sorted by id.
@@ -80,13 +82,15 @@ type pair struct {
 	owners map[ownerKey]*compare.Owner
 	// ids say what the sections are, ords how many symbols of the same name come
 	// before each, see ordinal; both for A and B.
-	ids   [2][]sectionID
-	ords  [2][]int32
-	open  [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
-	place place
-	stray map[int64]int64 // where strings of A begin that are in another section in B, and where there
-	sites [2]site         // of A and B
-	order int8            // see orderKept: 0 not known, 1 no, 2 yes
+	ids    [2][]sectionID
+	ords   [2][]int32
+	open   [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
+	place  place
+	moves  map[move]bool   // folders that are others on side B, see pathMoves
+	stray  map[int64]int64 // where strings of A begin that are in another place in B, and where there
+	strayB map[int64]bool  // where these begin in B
+	sites  [2]site         // of A and B
+	order  int8            // see orderKept: 0 not known, 1 no, 2 yes
 	// edited: the payloads differ, but both have one build id.
 	edited bool
 	// roots are the causes that were claimed and reach further than their bytes.

@@ -16,15 +16,17 @@ var stringSection = compare.Cause{ID: "layout.string-section", Class: compare.De
 
 var strayCauses = []*compare.Cause{&stringSection}
 
-// stray is a string that one section has on side A only, and another one on side B:
-// compilers align long strings, so that one which holds a longer path changes from
-// .rodata.str1.1 to .rodata.str1.8.
+// stray is a string that is not where the other side has it. Compilers align long
+// strings, so that one which holds a longer path changes from .rodata.str1.1 to
+// .rodata.str1.8; and linkers put those of debug information into the order of their
+// hashes.
 type stray struct {
 	text   string
-	family string
+	debug  bool
 	sec    [2]string // on either side its section, "" on the other
 	at     int64     // where it begins
-	taken  bool
+	region int64     // see key
+	owner  *compare.Owner
 }
 
 // notLoaded is the family of strings of debug information.
@@ -33,66 +35,135 @@ const notLoaded = "not loaded"
 // maxStrays is more than any module has; above it none is looked for.
 const maxStrays = 1 << 16
 
-// strays matches strings that are in another section on the other side: those of equal
-// text, the n-th with the n-th, and those of which a folder accounts for the whole
-// difference, if that folder is another one in all paths. What leads to them is told by
-// the relocations.
+// strays matches strings that are in another place on the other side: those of equal
+// text in another section, the n-th with the n-th; those of which a folder accounts for
+// the whole difference, if that folder is another one in all paths; and the names of
+// compilers. What leads to them is told by the relocations.
 func strays(p *pair) {
-	list := p.collectStrays()
+	inPlace := p.pathMoves(nil)
+	p.moves = inPlace
+	list := p.collectStrays(inPlace)
 	if len(list) == 0 {
 		return
 	}
-	p.stray = map[int64]int64{}
-	owners := map[*stray]*compare.Owner{}
-	pairUp := func(a, b *stray, c *compare.Cause, va, vb string) {
-		a.taken, b.taken = true, true
-		p.stray[a.at] = b.at
-		o := p.owner(c, "", va, vb)
-		owners[a], owners[b] = o, o
+	p.stray, p.strayB = map[int64]int64{}, map[int64]bool{}
+	pairUp := func(a, b *stray, c *compare.Cause, va, vb string) bool {
+		if p.edited && fromBuild[c] {
+			c = &edited
+		}
+		a.owner = p.owner(c, "", va, vb)
+		b.owner = a.owner
+		p.stray[a.at], p.strayB[b.at] = b.at, true
+		return true
 	}
 	candidates(list, func(s *stray) string { return s.text }, func(a, b *stray) bool {
-		pairUp(a, b, p.unlessEdited(&stringSection), "", "")
-		return true
+		return pairUp(a, b, &stringSection, "", "")
 	})
 	moves := p.folders(list)
+	p.moves = moves
 	candidates(list, lastName, func(a, b *stray) bool {
 		m, ok := pathMove(a.text, b.text)
-		if ok = ok && moves[m]; ok {
-			c := &pathString
-			if a.family == notLoaded {
-				c = &pathDebug
-			}
-			pairUp(a, b, p.unlessEdited(c), m.a, m.b)
+		if !ok || !moves[m] {
+			return false
 		}
-		return ok
+		if a.debug {
+			return pairUp(a, b, &pathDebug, m.a, m.b)
+		}
+		return pairUp(a, b, &pathString, m.a, m.b)
+	})
+	itself := func(s *stray) string { // the folder alone
+		key := "" // the same whatever the order of a map is
+		for m, ok := range moves {
+			if k := m.a + "\x00" + m.b; ok && (s.sec[0] != "" && s.text == m.a || s.sec[1] != "" && s.text == m.b) && k > key {
+				key = k
+			}
+		}
+		return key
+	}
+	candidates(list, itself, func(a, b *stray) bool {
+		if a.debug {
+			return pairUp(a, b, &pathDebug, a.text, b.text)
+		}
+		return pairUp(a, b, &pathString, a.text, b.text)
+	})
+	candidates(list, language, func(a, b *stray) bool {
+		c, va, vb := p.otherProducer(a.text, b.text)
+		return c != nil && pairUp(a, b, c, va, vb)
 	})
 	at := map[int64]*compare.Owner{}
-	for s, o := range owners {
-		at[s.key()] = o
+	for _, s := range list {
+		if o, seen := at[s.region]; seen && (o == nil || s.owner == nil) {
+			at[s.region] = nil // one of two strings is not accounted for
+		} else if !seen || o.Cause.Class == compare.Derived {
+			at[s.region] = s.owner
+		}
 	}
+	whole := map[string]bool{} // sections of one side that are accounted for by such strings
 	p.each(p.Unit, func(x *place) {
-		if o := at[key(x)]; o != nil && isStray(x) {
+		switch o := at[key(x)]; {
+		case o == nil:
+		case oneSidedStrings(x):
+			whole[x.block.Name] = true
+			fallthrough
+		case p.isStray(x, inPlace):
 			x.ledger.Claim(x.number, o)
 		}
 	})
-}
-
-// unlessEdited: under one build id nothing is what a build does otherwise.
-func (p *pair) unlessEdited(c *compare.Cause) *compare.Cause {
-	if p.edited {
-		return &edited
+	if len(whole) > 0 {
+		p.straySections(whole)
 	}
-	return c
 }
 
-// key tells strings of both sides apart by where they begin.
-func (s *stray) key() int64 {
-	if s.sec[0] == "" {
-		return -1 - s.at
+// straySections claims the headers, the names and the symbols of sections that one side
+// lacks because all their strings are elsewhere there.
+func (p *pair) straySections(whole map[string]bool) {
+	p.each(p.Unit, func(x *place) {
+		u := x.unit()
+		if x.both() || x.Relation != compare.Changed || !whole[u.Name] {
+			return
+		}
+		switch {
+		case u.Kind == units.SectionField, u.Kind == units.String && x.block.Name == ".shstrtab", u.Kind == units.Symbol && u.Key == 3:
+			p.claim(x, &stringSection, "", "", "")
+		}
+	})
+}
+
+// oneSidedStrings: the place is a whole section of strings that the other side lacks, with
+// a header as compilers write it.
+func oneSidedStrings(x *place) bool {
+	return x.block.Kind == units.Section && strings.HasPrefix(x.block.Name, ".rodata.str") && x.block.Ordinal == 0 &&
+		x.block.A.Len*x.block.B.Len == 0 && x.Relation == compare.Changed
+}
+
+func plainStrings(s *elfview.Section) bool {
+	const allocMergeStrings = 0x32
+	return s.Type == elfview.SHTProgbits && s.Flags == allocMergeStrings && s.Addr == 0 && s.Link == 0 && s.Info == 0 && s.Entsize == 1 && s.Addralign <= 64
+}
+
+// cutStrings lists the strings of such a section. Between them may be as many zeros as
+// their alignment takes; what is left over is a string that nothing accounts for.
+func cutStrings(sec *elfview.Section, b []byte, add func(text string, at int64)) {
+	at := 0
+	for at < len(b) {
+		n := bytes.IndexByte(b[at:], 0)
+		switch {
+		case n < 0 || !plainStrings(sec):
+			add("", int64(at))
+			return
+		case n > 0:
+			add(string(b[at:at+n]), int64(at))
+			at += n + 1
+		case uint64(at)%max(sec.Addralign, 1) == 0:
+			add("", int64(at)) // an empty one, or too much
+			return
+		default:
+			at++
+		}
 	}
-	return s.at
 }
 
+// key tells regions apart by where they begin.
 func key(x *place) int64 {
 	if x.a.Len == 0 {
 		return -1 - x.b.Off
@@ -100,39 +171,54 @@ func key(x *place) int64 {
 	return x.a.Off
 }
 
-func isStray(x *place) bool {
-	return x.unit().Kind == units.String && x.Relation == compare.Changed && !x.both() && x.block.Kind == units.Section &&
-		x.block.SectionA >= 0 && x.block.SectionB >= 0
+// isStray: the string is on one side only, or debug information has another one in its
+// place, of which none of the folders is all that differs.
+func (p *pair) isStray(x *place, moves map[move]bool) bool {
+	if x.unit().Kind != units.String || x.Relation != compare.Changed || x.block.Kind != units.Section || x.block.SectionA < 0 || x.block.SectionB < 0 {
+		return false
+	}
+	if !x.both() {
+		return true
+	}
+	a, b := p.bytes(x)
+	m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00")))
+	return !(ok && moves[m]) && strings.HasPrefix(x.block.Name, ".debug_")
 }
 
-// collectStrays lists the strings that one side lacks, of sections that a linker may
-// merge and that a module has on both sides.
-func (p *pair) collectStrays() []*stray {
+// collectStrays lists such strings, of sections that a linker may merge.
+func (p *pair) collectStrays(moves map[move]bool) []*stray {
 	var list []*stray
 	p.each(p.Unit, func(x *place) {
-		if !isStray(x) || len(list) > maxStrays {
+		whole := oneSidedStrings(x)
+		if len(list) > maxStrays || !whole && !p.isStray(x, moves) {
 			return
 		}
-		side, f, n, r := 0, p.A.ELF, x.block.SectionA, x.A
-		if x.a.Len == 0 {
-			side, f, n, r = 1, p.B.ELF, x.block.SectionB, x.B
+		for side, f := range []*units.File{p.A.ELF, p.B.ELF} {
+			n, u := []int{x.block.SectionA, x.block.SectionB}[side], []*units.Unit{&x.a, &x.b}[side]
+			if n < 0 {
+				continue
+			}
+			sec := &f.Sections[n]
+			if whole {
+				cutStrings(sec, f.Bytes[u.Off:u.Off+u.Len], func(text string, at int64) {
+					s := &stray{text: text, at: u.Off + at, region: key(x)}
+					s.sec[side] = x.block.String()
+					list = append(list, s)
+				})
+				continue
+			}
+			const mergeStrings = 0x30
+			if u.Len == 0 || sec.Flags&mergeStrings != mergeStrings || sec.Flags&elfview.SHFWrite != 0 {
+				continue
+			}
+			text, ended := bytes.CutSuffix(f.Bytes[u.Off:u.Off+u.Len], []byte{0})
+			if !ended {
+				continue
+			}
+			s := &stray{text: string(text), debug: sec.Flags&elfview.SHFAlloc == 0, at: u.Off, region: key(x)}
+			s.sec[side] = x.block.String()
+			list = append(list, s)
 		}
-		sec := &f.Sections[n]
-		const mergeStrings = 0x30
-		if sec.Flags&mergeStrings != mergeStrings || sec.Flags&elfview.SHFWrite != 0 {
-			return
-		}
-		b := f.Bytes[r.Off:r.End()]
-		text, ended := bytes.CutSuffix(b, []byte{0})
-		if !ended {
-			return
-		}
-		s := &stray{text: string(text), family: "loaded", at: r.Off}
-		if sec.Flags&elfview.SHFAlloc == 0 {
-			s.family = notLoaded
-		}
-		s.sec[side] = x.block.String()
-		list = append(list, s)
 	})
 	if len(list) > maxStrays {
 		return nil
@@ -140,25 +226,24 @@ func (p *pair) collectStrays() []*stray {
 	return list
 }
 
-// candidates calls f with strings of both sides that have one key, each with those in
-// turn that are not taken, until it takes one. A string of another text may be in the
-// same section: linkers sort what they merge.
+// candidates calls f with strings of both sides that have one key and are in different
+// sections, or in debug information, each with those in turn that are not taken, until it takes one.
 func candidates(list []*stray, key func(*stray) string, f func(a, b *stray) bool) {
 	const most = 16 // of one key, so that many do not cost the square
 	inB := map[string][]*stray{}
 	for _, s := range list {
-		if k := key(s); s.sec[1] != "" && k != "" && !s.taken {
+		if k := key(s); s.sec[1] != "" && k != "" && s.owner == nil {
 			inB[k] = append(inB[k], s)
 		}
 	}
 	for _, a := range list {
-		if a.sec[0] == "" || a.taken {
+		if a.sec[0] == "" || a.owner != nil {
 			continue
 		}
 		tries := 0
 		left := inB[key(a)]
 		for i, b := range left {
-			if b.family != a.family || b.sec[1] == a.sec[0] && b.text == a.text {
+			if b.debug != a.debug || b.sec[1] == a.sec[0] && !a.debug {
 				continue
 			}
 			if tries++; f(a, b) {
@@ -170,6 +255,15 @@ func candidates(list []*stray, key func(*stray) string, f func(a, b *stray) bool
 			}
 		}
 	}
+}
+
+// language is what a compiler calls itself before its version, "" for what is none.
+func language(s *stray) string {
+	n, ok := parseProducer(s.text)
+	if !ok || !s.debug {
+		return ""
+	}
+	return strings.TrimRight(n.language, "0123456789")
 }
 
 // lastName is the last part of a path, "" for what is none.
@@ -194,12 +288,9 @@ func (p *pair) folders(list []*stray) map[move]bool {
 	return p.pathMoves(more)
 }
 
-// strayPlace: an offset in a section of A and one in a section of B are the starts of
-// one stray string.
-func (p *pair) strayPlace(sa *elfview.Section, a uint64, sb *elfview.Section, b uint64) bool {
-	if a >= sa.Size || b >= sb.Size {
-		return false
-	}
-	at, ok := p.stray[int64(sa.Offset+a)]
-	return ok && at == int64(sb.Offset+b)
+// strayPlace: two places are the starts of one such string; known is false if neither is
+// that of any.
+func (p *pair) strayPlace(a, b int64) (same, known bool) {
+	at, ok := p.stray[a]
+	return ok && at == b, ok || p.strayB[b]
 }

@@ -23,7 +23,7 @@ var strippingCauses = []*compare.Cause{&stripped, &debugLink}
 // strippable are the sections that strip removes and that no kernel loads. What a
 // kernel needs is not among them: the symbol table stays.
 func strippable(name string) bool {
-	return strings.HasPrefix(name, ".debug_") || strings.HasPrefix(name, ".rela.debug_") || strings.HasPrefix(name, ".rel.debug_") || name == ".gnu_debuglink"
+	return strings.HasPrefix(name, ".debug_") || strings.HasPrefix(name, ".rela.debug_") || strings.HasPrefix(name, ".rel.debug_") || name == ".gnu_debuglink" || name == ".gnu_debugaltlink"
 }
 
 // plainDebug: the header of a strippable section says what those of compilers and
@@ -70,7 +70,7 @@ func stripping(p *pair) {
 	var bare *[2]map[int32]bool // computed when it is asked for
 	unneeded := map[string]bool{}
 	p.each(p.Unit, func(x *place) {
-		if x.block.Kind == units.Section && x.block.Name == ".gnu_debuglink" && isDebugLink(p.BytesA(x.block.A)) && isDebugLink(p.BytesB(x.block.B)) {
+		if link := links[x.block.Name]; link != nil && x.block.Kind == units.Section && link(p.BytesA(x.block.A)) && link(p.BytesB(x.block.B)) {
 			p.claim(x, &debugLink, "", "", "")
 			return
 		}
@@ -155,6 +155,16 @@ func neededSymbols(f *units.File) map[uint32]bool {
 		}
 	}
 	return out
+}
+
+// links are the sections that name a file of debug information.
+var links = map[string]func([]byte) bool{".gnu_debuglink": isDebugLink, ".gnu_debugaltlink": isAltLink}
+
+// isAltLink: the path of a file with debug information that several share (dwz), and its
+// build id, a SHA-1 or longer.
+func isAltLink(b []byte) bool {
+	name, id, ok := bytes.Cut(b, []byte{0})
+	return ok && len(name) > 0 && cleanText(name) && len(id) >= 16 && len(id) <= 64
 }
 
 // isDebugLink: the name of a file, zeros up to a multiple of four, and a checksum.

@@ -45,6 +45,9 @@ func (p *pair) symbolFollows(i, j int) bool {
 	if a.Section >= 0xff00 || b.Section >= 0xff00 || a.Section == 0 || b.Section == 0 {
 		return a.Section == b.Section && a.Value == b.Value && a.Size == b.Size
 	}
+	if a.Type() == 3 && a.Value|b.Value|a.Size|b.Size == 0 {
+		return p.sameSection(a.Section, b.Section)
+	}
 	if !p.samePlace(a.Section, a.Value, b.Section, b.Value, false) {
 		return false
 	}
@@ -62,8 +65,13 @@ func (p *pair) samePlace(secA int, a uint64, secB int, b uint64, inside bool) bo
 		return false
 	}
 	sa, sb := &fa.Sections[secA], &fb.Sections[secB]
+	if a < sa.Size && b < sb.Size {
+		if same, known := p.strayPlace(int64(sa.Offset+a), int64(sb.Offset+b)); known {
+			return same
+		}
+	}
 	if !p.sameSection(secA, secB) {
-		return p.strayPlace(sa, a, sb, b)
+		return false
 	}
 	if sa.Type == elfview.SHTNobits || sb.Type == elfview.SHTNobits || sa.Size == 0 || sb.Size == 0 {
 		return a == b && sa.Type == sb.Type
@@ -74,5 +82,5 @@ func (p *pair) samePlace(secA int, a uint64, secB int, b uint64, inside bool) bo
 	case a == sa.Size || b == sb.Size:
 		return a == sa.Size && b == sb.Size && !inside // the end of the section
 	}
-	return p.Corresponds(int64(sa.Offset+a), int64(sb.Offset+b)) || p.strayPlace(sa, a, sb, b)
+	return p.Corresponds(int64(sa.Offset+a), int64(sb.Offset+b))
 }

@@ -23,20 +23,17 @@ var (
 		Mend: "the same version and CONFIG_LOCALVERSION", Doc: docRepro}
 	compiler = compare.Cause{ID: "toolchain.compiler", Class: compare.Root, Title: "another compiler or linker",
 		Mend: "the same versions of the toolchain", Doc: "Documentation/process/changes.rst"}
-	producer = compare.Cause{ID: "toolchain.producer", Class: compare.Root, Title: "another compiler, or other options, by the debug information",
-		Mend: "the same versions of the toolchain and the same options", Doc: docRepro}
 	stringOrder  = compare.Cause{ID: "layout.string-order", Class: compare.Derived, Local: true, Title: "the same strings in another order"}
 	stringChange = compare.Cause{ID: "change.string", Class: compare.CodeChange, Title: "other strings"}
 	nameChange   = compare.Cause{ID: "change.name", Class: compare.CodeChange, Title: "names of symbols and sections that came or went"}
 )
 
-var textCauses = []*compare.Cause{&pathString, &pathDebug, &timestamp, &releaseString, &compiler, &producer, &stringOrder, &stringChange, &nameChange}
+var textCauses = []*compare.Cause{&pathString, &pathDebug, &timestamp, &releaseString, &compiler, &stringOrder, &stringChange, &nameChange}
 
 // texts explains sections of strings. A string that differs is a change unless
 // one rule accounts for each of its differing bytes.
 func texts(p *pair) {
 	relA, relB := p.releases()
-	moves := p.pathMoves(nil)
 	p.each(p.Unit, func(x *place) {
 		u := x.unit()
 		if u.Kind == units.Object && x.both() && x.Relation == compare.Changed {
@@ -57,11 +54,10 @@ func texts(p *pair) {
 			p.claim(x, &compiler, "", shown([]byte(sa)), shown([]byte(sb)))
 		case names:
 			p.claim(x, &nameChange, "", shown([]byte(sa)), shown([]byte(sb)))
-		case debug && isProducer(sa) && isProducer(sb) && sa+sb != "":
-			p.claim(x, &producer, "", shown([]byte(sa)), shown([]byte(sb)))
+		case debug && x.both() && p.produced(x, sa, sb):
 		case x.both() && relA != relB && relA != "" && relB != "" && sa != sb && replaced(sa, sb, relA, relB):
 			p.claim(x, &releaseString, "", relA, relB)
-		case x.both() && p.moved(x, sa, sb, moves, debug):
+		case x.both() && p.moved(x, sa, sb, p.moves, debug):
 		case x.both() && sameButTime(sa, sb):
 			p.claim(x, &timestamp, "", "", "")
 		default:
@@ -90,6 +86,15 @@ func text(b []byte) (string, bool) {
 	return string(t), ok && cleanText(t)
 }
 
+// produced claims the name of another compiler, or of one with other options.
+func (p *pair) produced(x *place, sa, sb string) bool {
+	c, va, vb := p.otherProducer(sa, sb)
+	if c != nil {
+		p.claim(x, c, "", va, vb)
+	}
+	return c != nil
+}
+
 // isCompiler: what compilers and linkers write into .comment; "" is that of a side
 // without it.
 func isCompiler(s string) bool {
@@ -101,12 +106,6 @@ func isCompiler(s string) bool {
 	return s == ""
 }
 
-// isProducer: what compilers tell of themselves and their options in debug
-// information; "" is that of a side without it, or with it at another place.
-func isProducer(s string) bool {
-	return s == "" || strings.HasPrefix(s, "GNU ") || strings.HasPrefix(s, "clang version ") || strings.HasPrefix(s, "rustc version ")
-}
-
 // replaced: sb is sa with every occurrence of old replaced.
 func replaced(sa, sb, old, new string) bool {
 	return strings.ReplaceAll(sa, old, new) == sb && strings.ReplaceAll(sb, new, old) == sa
@@ -114,6 +113,9 @@ func replaced(sa, sb, old, new string) bool {
 
 // move is a folder that is another one on side B.
 type move struct{ a, b string }
+
+// maxFolders is how many folders can be others; a build has one or two.
+const maxFolders = 256
 
 // pathMoves finds the folders by which paths differ: those of pairs of strings
 // that are equal but for the start of an absolute path. A folder has moved only if
@@ -132,12 +134,27 @@ func (p *pair) pathMoves(found map[move]int) map[move]bool {
 		if m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))); ok {
 			found[m]++
 		}
-	}, units.String, units.Object)
+	}, units.String)
 	moves := map[move]bool{}
+	if len(found) > maxFolders {
+		return moves
+	}
 	for m, n := range found {
-		moves[m] = (n > 1 || len(found) == 1) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)
+		moves[m] = (n > 1 || len(found) == 1) && outnumbers(m, n, found) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)
 	}
 	return moves
+}
+
+// outnumbers: the folder is seen more often than each other one that it is a part of, or
+// that is a part of it, on either side.
+func outnumbers(m move, n int, found map[move]int) bool {
+	related := func(x, y string) bool { return strings.HasPrefix(x+"/", y+"/") || strings.HasPrefix(y+"/", x+"/") }
+	for o, k := range found {
+		if o != m && k >= n && (related(o.a, m.a) || related(o.b, m.b)) {
+			return false
+		}
+	}
+	return true
 }
 
 // anyString: a section of strings holds the folder, followed by a slash.

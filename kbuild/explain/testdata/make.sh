@@ -60,6 +60,10 @@ struct module { void *word[$words]; } __this_module
 END
 done
 keep=1 build debug-path build/two -g '-ffile-prefix-map='"$work/build/one"'=/build/one'
+# A path so long that compilers align it, and another option that changes no code.
+keep=1 build debug-long home/somebody/longer -g
+keep=1 build debug-options build/one -g -fno-math-errno
+for how in zlib zstd; do objcopy --compress-debug-sections=$how "$here/debug.ko" "$here/debug-$how.ko"; done
 # Paths in debug information that is gone, but that the build id was made of.
 for map in one two; do build id-$map build/one -g "-fdebug-prefix-map=$work/build/one=/build/$map"; done
 # Constructed: links to debug information that is none.

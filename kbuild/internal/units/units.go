@@ -230,6 +230,8 @@ func (f *File) Units(dst []Unit, bl *Block) []Unit {
 	}
 	s := &f.Sections[bl.Index]
 	switch {
+	case s.Flags&Compressed != 0:
+		return append(dst, whole)
 	case s.Type == shtStrtab, s.Flags&shfStrings != 0 && s.Entsize <= 1:
 		return f.strings(dst, bl)
 	case s.Type == shtSymtab:
@@ -256,6 +258,9 @@ func (f *File) Units(dst []Unit, bl *Block) []Unit {
 	}
 	return f.ranges(dst, bl)
 }
+
+// Compressed is the flag of a section whose bytes are compressed (SHF_COMPRESSED).
+const Compressed = 0x800
 
 const (
 	shtSymtab  = 2
