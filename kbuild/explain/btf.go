@@ -33,10 +33,13 @@ func types(p *pair) {
 	}
 	for _, name := range []string{".BTF.base", ".BTF"} {
 		m, why := p.matchTypes(name)
-		p.each(p.Unit, func(x *place) {
-			if x.block.Kind != units.Section || x.block.Name != name || x.block.Ordinal > 0 || x.block.A.Len*x.block.B.Len == 0 {
-				return
-			}
+		if m == nil && why == "" {
+			continue
+		}
+		in := func(bl *compare.Block) bool {
+			return bl.Kind == units.Section && bl.Name == name && bl.Ordinal == 0 && bl.A.Len*bl.B.Len > 0
+		}
+		p.eachOf(p.Unit, in, func(x *place) {
 			if m == nil {
 				p.claim(x, &btfChange, "compared as bytes: "+why, "", "")
 				return
@@ -49,8 +52,12 @@ func types(p *pair) {
 	}
 }
 
-// matchTypes reads the section on both sides; why says what could not be read.
+// matchTypes reads the section on both sides; why says what could not be read. It is not
+// read if there is no need to.
 func (p *pair) matchTypes(name string) (m *btf.Matching, why string) {
+	if p.sameBytes(name) && (name != ".BTF" || p.sameBytes(".BTF_ids")) {
+		return nil, ""
+	}
 	sections := [2]*btf.Section{}
 	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
 		b := f.Data(f.Section(name))
@@ -71,6 +78,11 @@ func (p *pair) matchTypes(name string) (m *btf.Matching, why string) {
 		return nil, err.Error()
 	}
 	return m, ""
+}
+
+// sameBytes: both sides have the section with the same bytes, or both do not have it.
+func (p *pair) sameBytes(name string) bool {
+	return bytes.Equal(p.A.ELF.Data(p.A.ELF.Section(name)), p.B.ELF.Data(p.B.ELF.Section(name)))
 }
 
 // baseOf reads the section that .BTF goes on from, if the module has it.
@@ -133,8 +145,9 @@ func headFollows(m *btf.Matching) bool {
 // be that of the same type. A set, which is sorted by number, and so has its entries in
 // another order if the numbers are others, stays a change.
 func (p *pair) typeIDs(m *btf.Matching) {
-	p.each(p.Unit, func(x *place) {
-		if x.block.Kind != units.Section || x.block.Name != ".BTF_ids" || x.Relation != compare.Changed || !x.both() {
+	in := func(bl *compare.Block) bool { return bl.Kind == units.Section && bl.Name == ".BTF_ids" }
+	p.eachOf(p.Unit, in, func(x *place) {
+		if x.Relation != compare.Changed || !x.both() {
 			return
 		}
 		a, b := p.bytes(x)

@@ -185,6 +185,12 @@ func (x *place) unit() *units.Unit {
 // those whose unit is of one of the kinds. The place is valid during the call only,
 // and calls do not nest.
 func (p *pair) each(l *compare.Ledger, f func(x *place), kinds ...units.Kind) {
+	p.eachOf(l, nil, f, kinds...)
+}
+
+// eachOf is each for the regions of some blocks, without the work that a region of
+// another one is; all blocks if in is nil.
+func (p *pair) eachOf(l *compare.Ledger, in func(bl *compare.Block) bool, f func(x *place), kinds ...units.Kind) {
 	if l == nil {
 		return
 	}
@@ -213,9 +219,11 @@ func (p *pair) each(l *compare.Ledger, f func(x *place), kinds ...units.Kind) {
 		if is && skip>>kind&1 == 0 {
 			p.place = place{Region: l.Region(int(i)), ledger: l, number: int(i)}
 			x := &p.place
-			x.block, x.a, x.b = p.Block(l, &x.Region), p.UnitA(l, &x.Region), p.UnitB(l, &x.Region)
-			f(x)
-			_, is = l.Open(int(i))
+			if x.block = p.Block(l, &x.Region); in == nil || in(x.block) {
+				x.a, x.b = p.UnitA(l, &x.Region), p.UnitB(l, &x.Region)
+				f(x)
+				_, is = l.Open(int(i))
+			}
 		}
 		if is {
 			left = append(left, i)

@@ -5,7 +5,12 @@ package explain
 import (
 	"bytes"
 	"debug/elf"
+	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/modhash/modhash/kbuild/compare"
 )
 
 // flips are pairs with sections in which bytes of side B are changed, one alone: none of
@@ -46,10 +51,34 @@ func TestFlips(t *testing.T) {
 				x[off] ^= flip
 				if acc := explainedIn(t, dir, a, x); acc.Explained() {
 					t.Errorf("%s: byte %d of %s, changed by %#x: only %q", tt.name, off-at, name, flip, found(acc))
+				} else if off%16 == 0 {
+					if diff := cmp.Diff(sums(acc, false), sums(explainedIn(t, dir, x, a), true)); diff != "" {
+						t.Errorf("%s: byte %d of %s, mirrored (-way +back):\n%s", tt.name, off-at, name, diff)
+					}
 				}
 			}
 		}
 	}
+}
+
+// sums tells of each cause and subject how many bytes are its, with the sides swapped or
+// not.
+func sums(acc *compare.Account, swap bool) map[string]compare.Tally {
+	out := map[string]compare.Tally{}
+	for i := range acc.Items {
+		it := &acc.Items[i]
+		a, b, tally := it.Owner.A, it.Owner.B, it.Tally
+		if swap {
+			a, b = b, a
+			tally.ChangedA, tally.ChangedB = tally.ChangedB, tally.ChangedA
+		}
+		k := fmt.Sprintf("%v %s %s: %s, %s", it.Layer, it.ID(), it.Subject, a, b)
+		tally.ChangedA += out[k].ChangedA
+		tally.ChangedB += out[k].ChangedB
+		tally.Moved += out[k].Moved
+		out[k] = tally
+	}
+	return out
 }
 
 // sectionRange returns where a section is in a file.

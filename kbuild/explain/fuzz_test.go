@@ -18,6 +18,11 @@ func FuzzExplain(f *testing.F) {
 		f.Add(b, uint32(0x40), []byte("other"))
 		f.Add(b, uint32(40), []byte{0, 0x10}) // e_shoff
 	}
+	for _, b := range [][]byte{typed("base")(f), typed("full")(f), table("path")(f), built(f, "debug-zlib"), built(f, "debug-zstd"), built(f, "debug-long")} {
+		off, _ := sectionRange(f, b, map[bool]string{true: ".BTF", false: ".text"}[bytes.Contains(b, []byte("\x00.BTF\x00"))])
+		f.Add(b, uint32(off+28), []byte{2, 0, 0, 4}) // the second word of the first type
+		f.Add(b, uint32(len(b)-100), []byte{1})
+	}
 	f.Add(ko.Compress(built(f, "salt"), ".xz"), uint32(30), []byte{1, 2})
 	f.Add(ko.Module{Name: "m", Bits: 32, Big: true, Symbols: true}.Bytes(), uint32(52), []byte{9})
 	f.Add([]byte("\x7fELF"), uint32(0), []byte{})

@@ -99,7 +99,7 @@ func strays(p *pair) {
 		}
 	}
 	whole := map[string]bool{} // sections of one side that are accounted for by such strings
-	p.each(p.Unit, func(x *place) {
+	p.eachOf(p.Unit, hasStrings, func(x *place) {
 		switch o := at[key(x)]; {
 		case o == nil:
 		case oneSidedStrings(x):
@@ -112,6 +112,11 @@ func strays(p *pair) {
 	if len(whole) > 0 {
 		p.straySections(whole)
 	}
+}
+
+// hasStrings: by its name a section holds strings, of code or of debug information.
+func hasStrings(bl *compare.Block) bool {
+	return bl.Kind == units.Section && (strings.HasPrefix(bl.Name, ".rodata") || strings.HasPrefix(bl.Name, ".debug_") || strings.Contains(bl.Name, ".str"))
 }
 
 // straySections claims the headers, the names and the symbols of sections that one side
@@ -188,7 +193,7 @@ func (p *pair) isStray(x *place, moves map[move]bool) bool {
 // collectStrays lists such strings, of sections that a linker may merge.
 func (p *pair) collectStrays(moves map[move]bool) []*stray {
 	var list []*stray
-	p.each(p.Unit, func(x *place) {
+	p.eachOf(p.Unit, hasStrings, func(x *place) {
 		whole := oneSidedStrings(x)
 		if len(list) > maxStrays || !whole && !p.isStray(x, moves) {
 			return

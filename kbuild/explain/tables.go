@@ -41,8 +41,8 @@ func tables(p *pair) {
 		units.IsTable,
 		func(name string) bool { return units.IsTable(strings.TrimPrefix(name, ".rela")) },
 	} {
-		p.each(p.Unit, func(x *place) {
-			if x.block.Kind == units.Section && x.Relation == compare.Changed && in(x.block.Name) {
+		p.eachOf(p.Unit, func(bl *compare.Block) bool { return bl.Kind == units.Section && in(bl.Name) }, func(x *place) {
+			if x.Relation == compare.Changed {
 				t.place(x)
 			}
 		})
