@@ -249,7 +249,7 @@ func (f *File) Units(dst []Unit, bl *Block) []Unit {
 	case s.Name == "__version_ext_crcs":
 		return f.extCRCs(dst, bl)
 	case strings.HasPrefix(s.Name, ".debug_"):
-		return append(dst, whole)
+		return f.debug(dst, bl)
 	case s.Name == ".BTF", s.Name == ".BTF.base":
 		return f.types(dst, bl)
 	}

@@ -20,6 +20,13 @@ func samples(t testing.TB) map[string][]byte {
 		"64 bits, big endian": ko.Module{Name: "m", Big: true, Symbols: true}.Bytes(),
 	}
 	names, err := filepath.Glob("../../explain/testdata/*.ko")
+	for _, more := range []string{"btf", "tables"} {
+		found, globErr := filepath.Glob("../../explain/testdata/" + more + "/*.ko")
+		if globErr != nil {
+			t.Fatal(globErr)
+		}
+		names = append(names, found...)
+	}
 	if err != nil || len(names) < 10 {
 		t.Fatalf("%d samples, %v", len(names), err)
 	}
