@@ -116,22 +116,81 @@ func (m *Matching) matchNames() bool {
 // start returns name i.
 func (s *Section) start(i int32) []byte { return s.nameAt(s.NameBase + s.starts[i]) }
 
-// matchTypes matches types by what they are: first by all that they say, then without
-// the numbers that are the kernel's, at last by their name.
+// matchTypes matches types by what they are: first by all that they say, then by names
+// that one type has, with the types that these lead to, then without the numbers that are
+// the kernel's, at last by any name.
 func (m *Matching) matchTypes() {
 	a, b := newLabels(m.A), newLabels(m.B)
+	// Types that share a name are told apart by what they hold.
+	twins := slices.Concat(a.twins(), b.twins())
+	slices.Sort(twins)
 	for _, wild := range []bool{false, true} {
-		a.settle(wild)
-		b.settle(wild)
-		// Types that share a name are told apart by what they hold.
-		if twins := slices.Concat(a.twins(), b.twins()); len(twins) > 0 {
-			slices.Sort(twins)
-			a.split(twins, wild)
-			b.split(twins, wild)
+		for _, l := range []*labels{a, b} {
+			l.settle(wild)
+			if len(twins) > 0 {
+				l.split(twins, wild)
+			}
+		}
+		if wild {
+			unique := func(l *labels) func(i int) uint64 {
+				return func(i int) uint64 {
+					n := l.named(i)
+					if _, twin := slices.BinarySearch(twins, n); twin {
+						return 0
+					}
+					return n
+				}
+			}
+			m.pass(unique(a), unique(b))
+			m.follow(a, b)
 		}
 		m.pass(func(i int) uint64 { return a.key(i, wild) }, func(i int) uint64 { return b.key(i, wild) })
 	}
 	m.pass(a.named, b.named)
+}
+
+// follow matches types to which types that were matched lead in the same place, if they
+// are alike but for the kernel's numbers, and if nothing else leads elsewhere; round by
+// round, so that it does not matter which side is A.
+func (m *Matching) follow(a, b *labels) {
+	for range maxRounds {
+		found := m.led(a, b)
+		if len(found) == 0 {
+			return
+		}
+		for _, p := range found {
+			x, y := int32(p>>32), int32(p&0xffffffff)
+			m.toB[x], m.toA[y] = y, x
+		}
+	}
+}
+
+// led lists the pairs of types for one round of follow: those of A above 32 bits.
+func (m *Matching) led(a, b *labels) []uint64 {
+	var pairs []uint64
+	for i, j := range m.toB {
+		if j < 0 || m.A.Words(i) != m.B.Words(int(j)) || m.A.word(i, 1) != m.B.word(int(j), 1) {
+			continue
+		}
+		kind := m.A.Kind(i)
+		for k, n := 2, m.A.Words(i); k < n; k++ {
+			if roleOf(kind, k) != ref {
+				continue
+			}
+			x, y := m.A.word(i, k)-m.A.First, m.B.word(int(j), k)-m.B.First // below the first: out of range
+			if x < uint32(len(m.toB)) && y < uint32(len(m.toA)) && m.toB[x] < 0 && m.toA[y] < 0 && a.key(int(x), true) == b.key(int(y), true) {
+				pairs = append(pairs, uint64(x)<<32|uint64(y))
+			}
+		}
+	}
+	slices.Sort(pairs)
+	pairs = slices.Compact(pairs)
+	inA, inB := map[uint64]int{}, map[uint64]int{}
+	for _, p := range pairs {
+		inA[p>>32]++
+		inB[p&0xffffffff]++
+	}
+	return slices.DeleteFunc(pairs, func(p uint64) bool { return inA[p>>32] > 1 || inB[p&0xffffffff] > 1 })
 }
 
 // pass matches types that have no counterpart yet by keys, the n-th of a key with the
