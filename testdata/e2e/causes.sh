@@ -231,7 +231,7 @@ causes_of_debug() {
 	local dir=$WORK/causes base=$WORK/causes/base.debug name
 	cause 26 'another folder, told to debug information only' path.debug explained "$dir/mapped-1.debug" "$dir/mapped-2.debug"
 	cause '23 26' 'another folder, with debug information' 'path.debug path.string' explained "$base" "$dir/path.debug"
-	cause 31 '-Os, by debug information' 'change layout.order toolchain.producer' changed "$base" "$dir/option.debug"
+	cause 31 '-Os, by debug information' 'change layout.order toolchain.options' changed "$base" "$dir/option.debug"
 	# The order of types is that of the objects.
 	for name in base link-order; do
 		pahole --btf_encode_detached="$dir/$name.btf" "$dir/$name.debug"
@@ -252,6 +252,8 @@ causes_of_compiler() {
 	causes_build gcc-12 make:CONFIG_INIT_STACK_ALL_ZERO=
 	causes_build gcc-11 make:CONFIG_INIT_STACK_ALL_ZERO= make:CC=gcc-11
 	cause 31 'gcc 11, gcc 12' 'change toolchain.compiler' changed "$dir/gcc-12.ko" "$dir/gcc-11.ko"
+	cause 31 'gcc 11, gcc 12, with debug information' 'change toolchain.compiler toolchain.producer' changed \
+		"$dir/gcc-12.debug" "$dir/gcc-11.debug"
 }
 
 # causes_of_orc: with headers that have a format of ORC to tell.
