@@ -28,11 +28,9 @@ func mutantsMLDSA(t testing.TB, n int, f func(i int, s sample)) {
 		if r.IntN(8) == 0 {
 			p = changed
 		}
-		der := ders[r.IntN(len(ders))]
-		if i >= 2*len(ders) {
-			der = mutate(r, ders)
-		} else if p, der = payload, ders[i/2]; i%2 == 1 {
-			p = changed
+		der := mutate(r, ders)
+		if i < 2*len(ders) { // first each as it is, over either payload
+			p, der = [][]byte{payload, changed}[i%2], ders[i/2]
 		}
 		f(i, sample{p, der})
 	}
