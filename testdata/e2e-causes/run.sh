@@ -12,14 +12,15 @@
 #   MODHASH            the program (default: bin/modhash, built if it is missing)
 #   MODHASH_CACHE      see ../e2e/lib.sh; the kernel's source comes from there
 #   MODHASH_CAUSES     where kernels are built (default: /var/tmp/modhash-e2e-causes)
-#   MODHASH_E2E_WRITE  if set, results.tsv and diffs.tsv are written, not compared
+#   MODHASH_E2E_WRITE  if set, results.tsv, diffs.tsv and ml-dsa.tsv are written, not compared
 #
 # trees.sh    two builders, and the states that they build
 # rows.sh     what lint says, and the table
 # kconfig.sh, second.sh, keys.sh, load.sh, small.sh, rust.sh: the rules
 # kernel.sh   what else of the kernel side takes long: BTF, a list of forbidden hashes,
 #             source packages
-# ml-dsa.sh   no rule: what a kernel with ML-DSA says to its signatures; ml-dsa.tsv
+# ml-dsa.sh   no rule: what a kernel with ML-DSA says to its signatures; its answers are
+#             in ml-dsa.tsv
 #
 # results.tsv is the table, see rows.sh, and diffs.tsv what modhash diff says of files of
 # both builders where they differ; those of a run are left beside the trees. The
@@ -63,7 +64,7 @@ CAUSES=(
 	btf_modules
 	randstruct_seed randstruct_script latent_entropy
 	gcov debug_paths pahole_parallel debug_efi rust_paths
-	ml_dsa
+	ml_dsa newest_code
 )
 
 # every_rule: each rule that the program has is in the table.
