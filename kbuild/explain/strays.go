@@ -29,9 +29,6 @@ type stray struct {
 	owner  *compare.Owner
 }
 
-// notLoaded is the family of strings of debug information.
-const notLoaded = "not loaded"
-
 // maxStrays is more than any module has; above it none is looked for.
 const maxStrays = 1 << 16
 

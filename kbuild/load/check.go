@@ -144,13 +144,6 @@ func (d *decision) run(req Request, f kmod.Compression) error {
 	return nil
 }
 
-func optional(before, s string) string {
-	if s == "" {
-		return ""
-	}
-	return before + s
-}
-
 func plural(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
