@@ -7,8 +7,9 @@
 # make corpus       download real kernels into the cache
 # make e2e          the real thing: distribution kernels and tools
 # make e2e-kernel   kernels that are built, booted and asked what they load
-# make e2e-causes   each lint rule on kernels that are built with and without its switch,
-#                   and the three commands for a kernel of one's own
+# make e2e-causes   what takes long: each lint rule on kernels that are built with and
+#                   without its switch, ML-DSA on Linux 7.2, and the three commands for
+#                   a kernel of one's own
 # make bench        ratios against named peers, on the corpus
 # make man install clean
 
