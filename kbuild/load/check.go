@@ -61,7 +61,7 @@ func (c *Checker) Close() error { return c.buf.Close() }
 type stage struct {
 	Step
 	in  func(Mode) []Errno // the answers in a mode; nil: Step.Errno
-	log string             // logged if it refuses
+	log []string           // logged if it refuses
 }
 
 func (s *stage) answers(m Mode) []Errno {
@@ -86,7 +86,7 @@ type decision struct {
 }
 
 func (d *decision) add(name, log string, errnos []Errno, format string, args ...any) {
-	d.stages = append(d.stages, stage{Step: Step{name, fmt.Sprintf(format, args...), errnos}, log: log})
+	d.stages = append(d.stages, stage{Step: Step{name, fmt.Sprintf(format, args...), errnos}, log: nonEmpty(log)})
 }
 
 // pass notes a step that succeeds, stop one that does not.
@@ -272,7 +272,7 @@ func (d *decision) answer(m Mode) Answer {
 		a.Loads, a.Errno = No, unknown
 		if len(stops) == 1 {
 			a.Errno = stops[0]
-			a.Log = slices.Concat(d.auth.log, nonEmpty(s.logged(d, m)))
+			a.Log = slices.Concat(d.auth.log, s.logged(d, m))
 		}
 		return a
 	}
@@ -292,9 +292,9 @@ func nonEmpty(s string) []string {
 	return []string{s}
 }
 
-func (s *stage) logged(d *decision, m Mode) string {
+func (s *stage) logged(d *decision, m Mode) []string {
 	if s.Name == "policy" {
-		return d.policyLog(m)
+		return nonEmpty(d.policyLog(m))
 	}
 	return s.log
 }

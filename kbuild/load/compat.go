@@ -193,7 +193,10 @@ func (d *decision) symbols() {
 	for _, n := range m.undefined {
 		l := d.lookup(n)
 		if len(wrong) >= mostNamed {
-			l.text, l.log = "", "" // there may be a million
+			l.text = "" // there may be a million
+		}
+		if len(wrong) >= mostLogged {
+			l.log = nil
 		}
 		if len(l.errnos) > 0 {
 			wrong = append(wrong, l)
@@ -237,16 +240,29 @@ func (d *decision) resolved(wrong []lookup) {
 	if n := len(wrong) - mostNamed; n > 0 {
 		text += fmt.Sprintf("; and %d more", n)
 	}
-	d.add("symbols", wrong[0].log, errnos, "%s", text)
+	d.add("symbols", "", errnos, "%s", text)
+	last := &d.stages[len(d.stages)-1]
+	for _, l := range wrong {
+		last.log = append(last.log, l.log...)
+	}
 }
 
-// mostNamed is how many symbols are named that are not as they should be.
-const mostNamed = 3
+// mostNamed is how many symbols are named that are not as they should be, and
+// mostLogged of how many it is told what the kernel logs.
+const mostNamed, mostLogged = 3, 100
 
-// lookup is what is wrong with a symbol; no errnos if nothing is.
+// lookup is what is wrong with a symbol; no errnos if nothing is. The log has why, if
+// there is more to say than that it is not known, and then that.
 type lookup struct {
-	errnos    []Errno
-	text, log string
+	errnos []Errno
+	text   string
+	log    []string
+}
+
+// refused is what the kernel logs of a symbol that it does not take: why, and then
+// what simplify_symbols says of each, with the number of the errno.
+func (d *decision) refused(name, why string, errno int) []string {
+	return append(nonEmpty(why), fmt.Sprintf("%s: Unknown symbol %s (err -%d)", d.mod.name, name, errno))
 }
 
 // ignored are symbols that the kernel does not look up.
@@ -271,7 +287,7 @@ func (d *decision) lookup(n needed) lookup {
 		if hidden {
 			text = name + " is exported to modules under the GPL only"
 		}
-		return lookup{[]Errno{eNoEnt}, text, fmt.Sprintf("%s: Unknown symbol %s (err -2)", d.mod.name, name)}
+		return lookup{[]Errno{eNoEnt}, text, d.refused(name, "", 2)}
 	}
 	if d.k.Versions != No {
 		errnos, log := []Errno{success, modsig.EINVAL}, ""
@@ -283,7 +299,7 @@ func (d *decision) lookup(n needed) lookup {
 			if log != "" {
 				text = strings.TrimPrefix(log, d.mod.name+": ")
 			}
-			return lookup{errnos, text, log}
+			return lookup{errnos, text, d.refused(name, log, 22)}
 		}
 	}
 	return d.namespace(name, x)
@@ -298,8 +314,8 @@ func (d *decision) namespace(name string, x symbol) lookup {
 	if d.k.AnySpace == Maybe {
 		errnos = append(errnos, success)
 	}
-	return lookup{errnos, fmt.Sprintf("%s is of namespace %s, which the module does not import", name, x.namespace),
-		fmt.Sprintf("%s: module uses symbol (%s) from namespace %s, but does not import it.", d.mod.name, name, x.namespace)}
+	why := fmt.Sprintf("%s: module uses symbol (%s) from namespace %s, but does not import it.", d.mod.name, name, x.namespace)
+	return lookup{errnos, fmt.Sprintf("%s is of namespace %s, which the module does not import", name, x.namespace), d.refused(name, why, 22)}
 }
 
 // granted is the kernel's verify_module_namespace: "module:a,b-*".

@@ -27,7 +27,7 @@ ONCE = re.compile(r".*(: kernel tainted\.|taints kernel\.| - tainting kernel)$")
 RATELIMITED, BURST = re.compile(r"Lockdown: .* is restricted; "), 10
 # What check-load says not to tell: what init functions log, the kernel's parser of
 # signatures, and what follows from a taint.
-UNTOLD = re.compile(r"(brd|loop): module loaded$|romfs: ROMFS |outside: crc7 is |PKCS7: |Unsupported digest algo: |"
+UNTOLD = re.compile(r"(brd|loop): module loaded$|modhash_test: loaded$|romfs: ROMFS |outside: crc7 is |PKCS7: |Unsupported digest algo: |"
                     r"Disabling lock debugging due to kernel taint$|lockdown: .* callbacks suppressed$")
 
 
@@ -77,7 +77,7 @@ def as_logged(mode, order, predicted, have):
         for line in answer["log"]:
             # The modules are loaded by the first process of the system.
             line = escaped(line.replace("Lockdown: modprobe:", "Lockdown: init:"))
-            kind = line.split(": ", 1)[-1]
+            kind = line.rsplit(": ", 1)[-1]
             if ONCE.match(line):
                 if kind in once:
                     continue
