@@ -50,7 +50,7 @@ kconfig_tree() {
 	mkdir "$KCONFIG_TREE"
 	dpkg-deb --fsys-tarfile "$(corpus_file "$2")" | tar -xO --wildcards "$top" |
 		tar -xJ -C "$KCONFIG_TREE" --strip-components=1 --no-same-owner --wildcards '*/Kconfig*' \
-			--no-wildcards-match-slash '*/Makefile' --wildcards-match-slash '*/arch/x86/Makefile*' \
+			--no-wildcards-match-slash '*/Makefile' '*/.gitignore' --wildcards-match-slash '*/arch/x86/Makefile*' \
 			'*/include/asm-generic/vmlinux.lds.h' '*/include/linux/module.h' '*/certs/Makefile' \
 			'*/kernel/module/*' '*/scripts/*' \
 			--exclude='*/tools' --exclude='*/Documentation/*.rst'
