@@ -88,12 +88,12 @@ config: certificate
 	install -D -m 644 '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
 	'$(MODHASH)' kconfig --source '$(KSOURCE)' $(edits-$(KPROFILE)) --trusted-key '$(KSOURCE)/certs/oot.pem' $(KEDITS) '$(KOUTPUT)/.config'
 	+$(kernel) olddefconfig
-	'$(MODHASH)' kconfig --check $(KPROFILE) '$(KOUTPUT)/.config'
+	'$(MODHASH)' kconfig --source '$(KSOURCE)' --check $(KPROFILE) '$(KOUTPUT)/.config'
 	'$(MODHASH)' lint $(if $(LINT_IGNORE),--ignore '$(LINT_IGNORE)') '$(KOUTPUT)/.config' '$(KOUTPUT)'
 
 build: certificate
 	cmp '$(CERTIFICATE)' '$(KSOURCE)/certs/oot.pem'
-	'$(MODHASH)' kconfig --check $(KPROFILE) '$(KOUTPUT)/.config'
+	'$(MODHASH)' kconfig --source '$(KSOURCE)' --check $(KPROFILE) '$(KOUTPUT)/.config'
 	+$(kernel) all
 	@test ! -e '$(KOUTPUT)/certs/signing_key.pem' || { echo 'the build has made a key' >&2; exit 1; }
 
