@@ -41,7 +41,11 @@ func (c *corpus) signing(modhash, modules string) ([]row, error) {
 		return nil, fmt.Errorf("%s: %d programs sign-file, %w", kbuild, len(found), err)
 	}
 	out := filepath.Join(c.dir, "bench", "signed")
-	again := "rm -rf " + out + " && mkdir " + out + " && cd " + plain + " && find . -type d -printf '" + out + "/%p\\0' | xargs -0 mkdir -p"
+	// What the last run wrote is emptied and put aside, not removed: for minutes ext4
+	// gives out no inode that was just removed, and looks at each of them for every new
+	// file.
+	again := "mkdir -p " + out + " " + c.aside() + " && find " + out + " -type f -print0 | xargs -0 -r truncate -s 0 && " +
+		"mv " + out + " " + c.aside() + "/$(date +%s%N) && mkdir " + out + " && cd " + plain + " && find . -type d -printf '" + out + "/%p\\0' | xargs -0 mkdir -p"
 	var signed, verified []row
 	for _, k := range benchKeys {
 		key, err := c.once("key-"+k.name, func(dir string) error {
@@ -72,6 +76,9 @@ func (c *corpus) signing(modhash, modules string) ([]row, error) {
 	}
 	return append(signed, verified...), nil
 }
+
+// aside is the folder of what the runs of a bench wrote, until it ends.
+func (c *corpus) aside() string { return filepath.Join(c.dir, "bench", "aside") }
 
 // once makes a folder in the cache, if it is not there.
 func (c *corpus) once(name string, fill func(dir string) error) (string, error) {
