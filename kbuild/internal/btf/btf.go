@@ -204,18 +204,31 @@ func (s *Section) fitNames() uint32 {
 		if used[k] <= last {
 			break
 		}
-		base, hits := used[k]-last, 0
+		base := used[k] - last
 		from, _ := slices.BinarySearch(used, base)
-		for _, v := range used[from : k+1] {
-			if _, ok := slices.BinarySearch(s.starts, v-base); ok {
-				hits++
-			}
-		}
-		if hits > most {
+		if hits := s.hits(used[from:k+1], base); hits > most {
 			best, most = base, hits
+		}
+		if most == len(s.starts) {
+			break // no other can fit better
 		}
 	}
 	return best
+}
+
+// hits counts the numbers, sorted and each once, that are those of names if so many
+// bytes go before.
+func (s *Section) hits(used []uint32, base uint32) int {
+	hits, i := 0, 0
+	for _, v := range used {
+		for i < len(s.starts) && s.starts[i] < v-base {
+			i++
+		}
+		if i < len(s.starts) && s.starts[i] == v-base {
+			hits++
+		}
+	}
+	return hits
 }
 
 // Len is the number of types.

@@ -10,14 +10,19 @@ import "slices"
 // types of one hash are equal is for others to see.
 type labels struct {
 	s     *Section
+	names []uint64 // see named
 	own   []uint64 // of all words but numbers of types
 	label []uint64 // by which others refer to the type
 }
 
 func newLabels(s *Section) *labels {
-	l := &labels{s: s, own: make([]uint64, len(s.types)), label: make([]uint64, len(s.types))}
+	n := len(s.types)
+	l := &labels{s: s, names: make([]uint64, n), own: make([]uint64, n), label: make([]uint64, n)}
 	for i := range s.types {
 		kind := s.Kind(i)
+		if len(s.Name(i)) > 0 {
+			l.names[i] = mix(uint64(kind)<<8, l.text(s.word(i, 0)))
+		}
 		h := uint64(kind)
 		for k, n := 0, s.Words(i); k < n; k++ {
 			switch v := s.word(i, k); roleOf(kind, k) {
@@ -48,12 +53,7 @@ func (l *labels) text(at uint32) uint64 {
 }
 
 // named is the label of a type by its name, 0 if it has none.
-func (l *labels) named(i int) uint64 {
-	if len(l.s.Name(i)) == 0 {
-		return 0
-	}
-	return mix(uint64(l.s.Kind(i))<<8, l.text(l.s.word(i, 0)))
-}
+func (l *labels) named(i int) uint64 { return l.names[i] }
 
 // maxRounds is how many types without a name can follow each other, as pointers to
 // pointers do.
