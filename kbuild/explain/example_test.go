@@ -97,6 +97,7 @@ func ExampleCauses() {
 	// signature.stacked root local
 	// signature.value derived-unverified local
 	// strip root local
+	// thinlto.name root local
 	// timestamp.string root local
 	// toolchain.compiler root
 	// toolchain.hardening root

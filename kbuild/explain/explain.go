@@ -35,6 +35,7 @@ var families = [...]func(*pair){
 	notes,
 	stripping,
 	numbered,
+	promoted,
 	compressed,
 	types,
 	strays,
@@ -53,7 +54,7 @@ var families = [...]func(*pair){
 
 // catalogue holds the causes of all families.
 var catalogue = [...][]*compare.Cause{
-	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, numberedCauses, compressedCauses,
+	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, numberedCauses, promotedCauses, compressedCauses,
 	btfCauses, strayCauses, textCauses, producerCauses, lineCauses, checksumCauses, mitigationCauses, headerCauses, symbolCauses,
 	tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
 }
@@ -91,6 +92,7 @@ type pair struct {
 	strayB map[int64]bool  // where these begin in B
 	sites  [2]site         // of A and B
 	order  int8            // see orderKept: 0 not known, 1 no, 2 yes
+	hashes hashPairs       // of names that ThinLTO made
 	// edited: the payloads differ, but both have one build id.
 	edited bool
 	// roots are the causes that were claimed and reach further than their bytes.
@@ -99,6 +101,7 @@ type pair struct {
 
 // index fills in what is looked up often.
 func (p *pair) index() {
+	p.pairHashes()
 	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
 		if f == nil {
 			return
@@ -106,7 +109,11 @@ func (p *pair) index() {
 		seen := map[string]int{}
 		for k := range f.Sections {
 			name := f.Sections[k].Name
-			p.ids[i] = append(p.ids[i], sectionID{name, seen[name]})
+			hash := f.Hash(k)
+			if i == 0 && hash != "" {
+				hash = cmp.Or(p.hashes.inB[hash], "none")
+			}
+			p.ids[i] = append(p.ids[i], sectionID{name, hash, seen[name]})
 			seen[name]++
 		}
 	}
@@ -129,6 +136,7 @@ func (p *pair) ordinal(side int, i uint32) int32 {
 // sectionID is what a section is on both sides.
 type sectionID struct {
 	name string
+	hash string // that of B
 	ord  int
 }
 

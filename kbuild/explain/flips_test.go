@@ -29,6 +29,7 @@ var flips = []struct {
 	{"options", mod("debug"), mod("debug-options"), []string{".debug_str", ".rela.debug_info"}},
 	{"compressed debug information", mod("debug"), mod("debug-zlib"), []string{".debug_line", ".debug_str"}},
 	{"strings in another section", table("base"), table("path"), []string{".orc_unwind", ".rela.orc_unwind_ip", ".rodata.str1.1", ".rela.text"}},
+	{"names of ThinLTO", thinLTO("base"), thinLTO("folder"), []string{".strtab", ".shstrtab", ".symtab", ".text.third", ".rela.text.third"}},
 }
 
 func TestFlips(t *testing.T) {

@@ -58,7 +58,7 @@ func (p *pair) relocFollows(x *place) bool {
 		return false
 	}
 	s, t := &ya[a.Sym], &yb[b.Sym]
-	if s.Type() != t.Type() || s.Type() != 3 && s.Name != t.Name || (s.Section == 0) != (t.Section == 0) {
+	if s.Type() != t.Type() || s.Type() != 3 && (s.Name != t.Name || !p.sameHash(s.Hash, t.Hash)) || (s.Section == 0) != (t.Section == 0) {
 		return false
 	}
 	if s.Section == 0 || s.Section >= 0xff00 {

@@ -38,7 +38,7 @@ func symbols(p *pair) {
 // its section has, where in it its bytes have gone, and how many there are.
 func (p *pair) symbolFollows(i, j int) bool {
 	a, b := &p.A.ELF.Symbols()[i], &p.B.ELF.Symbols()[j]
-	if a.Name != b.Name || a.Info != b.Info || a.Other != b.Other ||
+	if a.Name != b.Name || !p.sameHash(a.Hash, b.Hash) || a.Info != b.Info || a.Other != b.Other ||
 		a.Name == "" && a.NameAt != b.NameAt || !a.Named || !b.Named {
 		return false
 	}

@@ -17,6 +17,7 @@
 # trees.sh    two builders, and the states that they build
 # rows.sh     what lint says, and the table
 # kconfig.sh, second.sh, keys.sh, load.sh, small.sh, rust.sh: the rules
+# clang.sh    no rule: what diff says of link-time optimisation and of profiles
 # kernel.sh   what else of the kernel side takes long: BTF, a list of forbidden hashes,
 #             source packages
 # ml-dsa.sh   no rule: what a kernel with ML-DSA says to its signatures; its answers are
@@ -44,7 +45,7 @@ set -euo pipefail
 . "$KERNEL_DIR/boot.sh"
 # shellcheck source-path=SCRIPTDIR source=trees.sh
 . "$ROOT_DIR/testdata/e2e-causes/trees.sh"
-for part in rows kconfig second keys load small rust kernel ml-dsa; do
+for part in rows kconfig second keys load small rust clang kernel ml-dsa; do
 	# shellcheck source=/dev/null
 	. "$CAUSES_DIR/$part.sh"
 done
@@ -64,6 +65,7 @@ CAUSES=(
 	btf_modules
 	randstruct_seed randstruct_script latent_entropy
 	gcov debug_paths pahole_parallel debug_efi rust_paths
+	thin_lto profile
 	ml_dsa newest_code
 )
 
@@ -114,7 +116,7 @@ main() {
 	local cause name
 	[ -f "$CORPUS" ] || "$E2E_DIR/corpus.sh"
 	cache_open
-	need_packages "${KERNEL_PACKAGES[@]}" "${CAUSE_PACKAGES[@]}" "${RUST_PACKAGES[@]}"
+	need_packages "${KERNEL_PACKAGES[@]}" "${CAUSE_PACKAGES[@]}" "${RUST_PACKAGES[@]}" "${CLANG_PACKAGES[@]}"
 	scratch WORK /var/tmp
 	mkdir "$WORK/tmp" "$WORK/causes"
 	program

@@ -13,7 +13,7 @@
 #   TREES/NAME/src           the source, as in ../e2e-kernel
 #   TREES/NAME/DIR           a build tree of it, made by DIR.config of this folder
 #
-# DIR is "build", a kernel that boots; "small" or "arm64", of which only some files
+# DIR is "build", a kernel that boots; "small", "arm64" or "clang", of which only some files
 # are built.
 
 CAUSES_DIR=$ROOT_DIR/testdata/e2e-causes

@@ -36,6 +36,12 @@ func (f *File) cut(dst []Unit, bl *Block, unit func(s []byte) Unit) []Unit {
 }
 
 func (f *File) strings(dst []Unit, bl *Block) []Unit {
+	if f.Sections[bl.Index].Type == shtStrtab && namesHashes(f.Bytes[bl.Off:bl.Off+bl.Len]) {
+		return f.cut(dst, bl, func(s []byte) Unit {
+			name, _ := Promoted(text(s))
+			return Unit{Kind: String, Name: name}
+		})
+	}
 	return f.cut(dst, bl, func(s []byte) Unit { return Unit{Kind: String, Name: text(s)} })
 }
 

@@ -11,6 +11,7 @@ import (
 // Sym is one entry of the symbol table.
 type Sym struct {
 	Name        string
+	Hash        string // taken out of the name, see Promoted; only if the symbol is defined
 	Value, Size uint64
 	Info, Other uint8
 	Section     int // resolved through no extension table: 0xff00 and above are special
@@ -67,10 +68,15 @@ func (f *File) readSymbols() {
 		}
 	}
 	b := f.Data(s)
+	hashes := namesHashes(names)
 	size := int(f.symSize())
 	f.syms.syms = make([]Sym, 0, len(b)/size)
 	for ; len(b) >= size; b = b[size:] {
-		f.syms.syms = append(f.syms.syms, f.symbol(b, names))
+		y := f.symbol(b, names)
+		if hashes && y.Section != 0 {
+			y.Name, y.Hash = Promoted(y.Name)
+		}
+		f.syms.syms = append(f.syms.syms, y)
 	}
 	f.place()
 }

@@ -6,7 +6,8 @@
 //
 // A unit says nothing about what its bytes mean, only which bytes they are and
 // by what they are recognised on another side. Its name shares the memory of the
-// file and must be cloned by who keeps it.
+// file and must be cloned by who keeps it. Names of symbols and sections are without
+// the hashes that [Promoted] takes out.
 package units
 
 import (
@@ -89,6 +90,7 @@ type File struct {
 
 	parser elfview.Parser
 	syms   symbols
+	hashes map[int]string // see Hash
 }
 
 // maxSections is above what modules have that were built with a section for each
@@ -121,6 +123,7 @@ func (f *File) Split(b []byte) error {
 		return fmt.Errorf("%d sections, more than any module has", len(ef.Sections))
 	}
 	f.File, f.Bytes, f.syms = ef, b, symbols{}
+	f.nameSections()
 	f.Blocks = f.Blocks[:0]
 	if err := f.collect(); err != nil {
 		return err
