@@ -18,7 +18,8 @@ cause_randstruct_seed() {
 	rm -f "$TREES"/{one,two}/"$dir/$seed"
 	state "$dir" "${ON[@]}"
 	second_build "$dir" "${SOME[@]}"
-	diffed "$dir" 12 'CONFIG_RANDSTRUCT_FULL with two seeds' 'change randstruct' changed lib/crc7.ko
+	# Some seeds give struct module another size.
+	BY_CHANCE=module-struct diffed "$dir" 12 'CONFIG_RANDSTRUCT_FULL with two seeds' 'change randstruct' changed lib/crc7.ko
 	on=$RESULT
 	lint_state randstruct-seed "$dir" "${ON[@]}"
 	said_on=$LINT
