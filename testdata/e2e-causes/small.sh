@@ -10,12 +10,13 @@ SOME=(lib/crc7.ko kernel/fork.o kernel/softirq.o mm/page_alloc.o)
 PLUGINS=(CONFIG_GCC_PLUGINS=y)
 
 # Both trees make a seed; then the second one is given the first one's, as somebody
-# who builds again would be. Kbuild does not compile again for another seed: what the
-# second tree has is removed.
+# who builds again would be.
 cause_randstruct_seed() {
 	local ON=("${PLUGINS[@]}" CONFIG_RANDSTRUCT_FULL=y) dir=small TARGETS=("${SOME[@]}") on said_on file
 	local seed=scripts/basic/randstruct.seed
 	rm -f "$TREES"/{one,two}/"$dir/$seed"
+	forget_objects one "$dir"
+	forget_objects two "$dir"
 	state "$dir" "${ON[@]}"
 	second_build "$dir" "${SOME[@]}"
 	# Some seeds give struct module another size.
@@ -26,13 +27,18 @@ cause_randstruct_seed() {
 	for file in "$seed" include/generated/randstruct_hash.h; do
 		cp "$TREES/one/$dir/$file" "$TREES/two/$dir/$file"
 	done
-	find "$TREES/two/$dir" \( -path '*/scripts' -o -path '*/tools' \) -prune -o -name '*.[os]' -exec rm {} +
+	forget_objects two "$dir"
 	state "$dir" "${ON[@]}"
 	second_build "$dir" "${SOME[@]}"
 	LINT_ARGS=(--randstruct-seed "$(cat "$TREES/one/$dir/$seed")")
 	lint_state randstruct-seed "$dir" "${ON[@]}"
 	row randstruct-seed "$(words "${ON[@]}")" 'the same, with one published seed and its record' \
 		"two builds: $(words "${SOME[@]##*/}")" error - different identical "$said_on" "$LINT" "$on" "$RESULT"
+}
+
+# forget_objects NAME DIR: Kbuild does not compile again for another seed.
+forget_objects() {
+	[ ! -d "$TREES/$1/$2" ] || find "$TREES/$1/$2" \( -path '*/scripts' -o -path '*/tools' \) -prune -o -name '*.[os]' -exec rm {} +
 }
 
 # Without its record make replaces a seed; a changed script gives the same to all.
