@@ -221,13 +221,20 @@ func (p *pair) eachOf(l *compare.Ledger, in func(bl *compare.Block) bool, f func
 			skip &^= 1 << k
 		}
 	}
-	left := (*open)[:0] // what the next family is asked about
+	left := (*open)[:0]     // what the next family is asked about
+	var last *compare.Block // of the region before: mostly it is that of the next one too
+	inside := in == nil     // what in said of it
+	x := &p.place
 	for _, i := range *open {
 		kind, is := l.Open(int(i))
 		if is && skip>>kind&1 == 0 {
-			p.place = place{Region: l.Region(int(i)), ledger: l, number: int(i)}
-			x := &p.place
-			if x.block = p.Block(l, &x.Region); in == nil || in(x.block) {
+			x.Region = l.Region(int(i))
+			x.block = p.Block(l, &x.Region)
+			if in != nil && x.block != last {
+				last, inside = x.block, in(x.block)
+			}
+			if inside {
+				x.ledger, x.number = l, int(i)
 				x.a, x.b = p.UnitA(l, &x.Region), p.UnitB(l, &x.Region)
 				f(x)
 				_, is = l.Open(int(i))

@@ -46,11 +46,13 @@ type lineAt struct {
 // much. Both sides' tables must be of one size.
 func (p *pair) eachLine(f func(x *place, at lineAt, delta int64)) {
 	tables := map[string]map[uint64]bool{}
-	p.each(p.Unit, func(x *place) {
+	in := func(bl *compare.Block) bool {
+		return bl.Kind == units.Section && (bl.Name == "__bug_table" || bl.Name == "__dyndbg") && bl.SectionA >= 0 && bl.A.Len == bl.B.Len
+	}
+	p.eachOf(p.Unit, in, func(x *place) {
 		name := x.block.Name
 		at := x.A.Off - x.block.A.Off
-		if name != "__bug_table" && name != "__dyndbg" || x.block.Kind != units.Section || x.block.SectionA < 0 ||
-			x.block.A.Len != x.block.B.Len || x.A.Len != x.B.Len || at != x.B.Off-x.block.B.Off || x.Relation != compare.Changed {
+		if x.A.Len != x.B.Len || at != x.B.Off-x.block.B.Off || x.Relation != compare.Changed {
 			return
 		}
 		if tables[name] == nil {

@@ -24,7 +24,10 @@ func mitigations(p *pair) {
 	if p.A.ELF == nil {
 		return
 	}
-	p.each(p.Unit, func(x *place) {
+	in := func(bl *compare.Block) bool {
+		return bl.Kind == units.Table || siteTables[strings.TrimPrefix(bl.Name, ".rela")]
+	}
+	p.eachOf(p.Unit, in, func(x *place) {
 		u := x.unit()
 		switch {
 		case x.Relation != compare.Changed:

@@ -41,7 +41,7 @@ func numbered(p *pair) {
 		if counted && sides[0].follows(p.A.ELF, x, &x.a) && sides[1].follows(p.B.ELF, x, &x.b) {
 			p.claim(x, &numberedName, "", "", "")
 		}
-	})
+	}, units.Symbol, units.String)
 }
 
 // numberedNames are those of a side, and how often the next one in .modinfo does not
