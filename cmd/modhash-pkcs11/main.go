@@ -8,6 +8,12 @@
 // The module, a shared library, is the one that --module names, or else module-path
 // or module-name in the URI, or the environment variable PKCS11_MODULE_PATH or
 // PKCS11_PROVIDER_MODULE, or p11-kit-proxy.so.
+//
+// Any number of these programs may run at once, also beside other programs with the
+// same token: they open it and log in one after the other. A token that is not there
+// is waited for no longer than two seconds. A PIN is shown to a token once; again
+// only if the token says that it has no PIN, or is SoftHSM, which counts none, and
+// could not read its own file.
 package main
 
 import (

@@ -30,7 +30,9 @@ const ckmMLDSA = 0x1d
 // cryptoki is a session with a token.
 type cryptoki struct {
 	ctx     *pkcs11.Ctx
+	module  string
 	uri     *uri
+	open    bool // C_Initialize was called
 	slot    uint
 	info    pkcs11.TokenInfo
 	session pkcs11.SessionHandle
@@ -47,20 +49,40 @@ func openToken(module string, u *uri) (token, error) {
 	if ctx == nil {
 		return nil, fmt.Errorf("the module %s cannot be loaded; --pkcs11-module or PKCS11_MODULE_PATH names another", module)
 	}
-	if err := ctx.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
-		ctx.Destroy()
-		return nil, fmt.Errorf("module %s: %w", module, err)
-	}
-	t := &cryptoki{ctx: ctx, uri: u}
-	err := t.findSlot()
-	if err == nil {
-		t.session, err = ctx.OpenSession(t.slot, pkcs11.CKF_SERIAL_SESSION)
-	}
-	if err != nil {
+	t := &cryptoki{ctx: ctx, module: module, uri: u}
+	if err := inTurn(module, t.connect); err != nil {
 		t.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+// connect begins a session, from the beginning: SoftHSM looks for tokens only in
+// C_Initialize. The error is a passing one if the token was not found.
+func (t *cryptoki) connect() error {
+	t.disconnect()
+	if err := t.ctx.Initialize(); err != nil && !is(err, pkcs11.CKR_CRYPTOKI_ALREADY_INITIALIZED) {
+		return fmt.Errorf("module %s: %w", t.module, err)
+	}
+	t.open = true
+	if err := t.findSlot(); err != nil {
+		return err
+	}
+	var err error
+	if t.session, err = t.ctx.OpenSession(t.slot, pkcs11.CKF_SERIAL_SESSION); err != nil {
+		return passingError{fmt.Errorf("token %s: %w", t.label(), err)}
+	}
+	return nil
+}
+
+func (t *cryptoki) disconnect() {
+	if t.session != 0 {
+		_ = t.ctx.CloseSession(t.session) // it ends with the process anyway
+	}
+	if t.open {
+		_ = t.ctx.Finalize()
+	}
+	t.session, t.open = 0, false
 }
 
 func is(err error, code uint) bool {
@@ -72,7 +94,7 @@ func is(err error, code uint) bool {
 func (t *cryptoki) findSlot() error {
 	slots, err := t.ctx.GetSlotList(true)
 	if err != nil {
-		return fmt.Errorf("listing the tokens: %w", err)
+		return passingError{fmt.Errorf("listing the tokens: %w", err)}
 	}
 	var found, all []string
 	for _, s := range slots {
@@ -81,7 +103,7 @@ func (t *cryptoki) findSlot() error {
 			continue
 		}
 		slot, err := t.ctx.GetSlotInfo(s)
-		if err != nil {
+		if err != nil || ofSoftHSM(&info) && trim(info.SerialNumber) == "" { // it always has one
 			continue
 		}
 		name := fmt.Sprintf("token=%s;serial=%s (slot %d)", trim(info.Label), trim(info.SerialNumber), s)
@@ -95,9 +117,9 @@ func (t *cryptoki) findSlot() error {
 	}
 	switch {
 	case len(found) == 0 && len(all) == 0:
-		return errors.New("there is no token")
+		return passingError{errors.New("there is no token")}
 	case len(found) == 0:
-		return fmt.Errorf("no token is as the URI names it; there are %s", strings.Join(all, ", "))
+		return passingError{fmt.Errorf("no token is as the URI names it; there are %s", strings.Join(all, ", "))}
 	case len(found) > 1 && t.uri.names():
 		return fmt.Errorf("the URI names more than one token: %s", strings.Join(found, ", "))
 	}
@@ -124,16 +146,47 @@ func (t *cryptoki) label() string { return trim(t.info.Label) }
 
 func (t *cryptoki) needsLogin() bool { return t.info.Flags&pkcs11.CKF_LOGIN_REQUIRED != 0 }
 
-// login tries the PIN once.
+// login lets the token compare the PIN once.
 func (t *cryptoki) login(pin []byte) error {
-	if t.info.Flags&pkcs11.CKF_USER_PIN_LOCKED != 0 {
-		return errors.New("the token's PIN is locked")
+	first := t.info
+	err := inTurn(t.module, func() error {
+		if err := t.reconnect(&first); err != nil {
+			return err
+		}
+		if t.info.Flags&pkcs11.CKF_USER_PIN_LOCKED != 0 {
+			return errors.New("the token's PIN is locked")
+		}
+		err := t.ctx.Login(t.session, pkcs11.CKU_USER, string(pin))
+		if err == nil || is(err, pkcs11.CKR_USER_ALREADY_LOGGED_IN) {
+			return nil
+		}
+		untried := t.untried(err)
+		err = fmt.Errorf("token %s: %w", t.label(), err)
+		if untried {
+			t.disconnect()
+			return passingError{err}
+		}
+		return err
+	})
+	if err == nil {
+		t.kept = append([]byte(nil), pin...)
 	}
-	err := t.ctx.Login(t.session, pkcs11.CKU_USER, string(pin))
-	if err != nil && !is(err, pkcs11.CKR_USER_ALREADY_LOGGED_IN) {
-		return fmt.Errorf("token %s: %w", t.label(), err)
+	return err
+}
+
+// reconnect begins the session again after a login that was none, with the same
+// token: a URI may name several.
+func (t *cryptoki) reconnect(first *pkcs11.TokenInfo) error {
+	if t.session != 0 {
+		return nil
 	}
-	t.kept = append([]byte(nil), pin...)
+	if err := t.connect(); err != nil {
+		return err
+	}
+	if t.info.Label != first.Label || t.info.SerialNumber != first.SerialNumber || t.info.ManufacturerID != first.ManufacturerID {
+		t.disconnect()
+		return passingError{fmt.Errorf("the token %s is gone, and in its place is %s", trim(first.Label), t.label())}
+	}
 	return nil
 }
 
@@ -292,7 +345,13 @@ func (t *cryptoki) signOnce(mechanism uint, data []byte) ([]byte, error) {
 	}
 	if t.always {
 		// Some tokens say so and then do not know this login.
-		err := t.ctx.Login(t.session, pkcs11.CKU_CONTEXT_SPECIFIC, string(t.kept))
+		err := inTurn(t.module, func() error {
+			err := t.ctx.Login(t.session, pkcs11.CKU_CONTEXT_SPECIFIC, string(t.kept))
+			if t.unread(err) {
+				return passingError{err}
+			}
+			return err
+		})
 		if is(err, pkcs11.CKR_PIN_INCORRECT) || is(err, pkcs11.CKR_PIN_LOCKED) || is(err, pkcs11.CKR_PIN_EXPIRED) || is(err, pkcs11.CKR_PIN_LEN_RANGE) {
 			return nil, err
 		}
@@ -302,9 +361,6 @@ func (t *cryptoki) signOnce(mechanism uint, data []byte) ([]byte, error) {
 
 func (t *cryptoki) close() {
 	clear(t.kept)
-	if t.session != 0 {
-		_ = t.ctx.CloseSession(t.session) // it ends with the process anyway
-	}
-	_ = t.ctx.Finalize()
+	t.disconnect()
 	t.ctx.Destroy()
 }
