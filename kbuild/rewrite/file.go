@@ -36,7 +36,7 @@ func (w *worker) group(ctx context.Context, g []int) error {
 
 // rewrite fills res and those of the other names in g.
 func (w *worker) rewrite(ctx context.Context, g []int, res *Result) (err error) {
-	src, err := openSource(w.root, w.files[g[0]].Name)
+	src, err := openSource(w.root, w.files[g[0]].Name, w.Out != nil)
 	if err != nil {
 		return err
 	}

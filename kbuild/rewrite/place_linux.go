@@ -31,8 +31,10 @@ type source struct {
 	st   unix.Stat_t
 }
 
-// openSource opens a regular file below root; a link in its place is refused.
-func openSource(root *os.Root, name string) (*source, error) {
+// openSource opens a regular file below root; a link in its place is refused. One
+// that stays as it is, because the new one goes elsewhere, is locked against runs
+// that rewrite it, not against others that read it; nothing beside it is changed.
+func openSource(root *os.Root, name string, stays bool) (*source, error) {
 	dir, err := root.Open(path.Dir(name))
 	if err != nil {
 		return nil, outfile.Bare(err)
@@ -40,7 +42,7 @@ func openSource(root *os.Root, name string) (*source, error) {
 	s := &source{dir: dir, base: path.Base(name)}
 	// Who held the lock may have replaced the file in the meantime.
 	for range 10 {
-		if err = s.open(); !errors.Is(err, ErrChanged) {
+		if err = s.open(stays); !errors.Is(err, ErrChanged) {
 			break
 		}
 		s.File.Close()
@@ -50,12 +52,14 @@ func openSource(root *os.Root, name string) (*source, error) {
 		s.close()
 		return nil, err
 	}
-	// Left by a run that was killed; under the lock nobody else has one.
-	removeTemp(dir, s.base)
+	if !stays {
+		// Left by a run that was killed; under the lock nobody else has one.
+		removeTemp(dir, s.base)
+	}
 	return s, nil
 }
 
-func (s *source) open() error {
+func (s *source) open(stays bool) error {
 	fd, err := openat(s.dir, s.base, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, unix.ELOOP) {
 		return errors.New("it is a symbolic link")
@@ -70,7 +74,11 @@ func (s *source) open() error {
 	if s.st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return errors.New("it is no regular file")
 	}
-	err = retry(func() error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	lock := unix.LOCK_EX
+	if stays {
+		lock = unix.LOCK_SH
+	}
+	err = retry(func() error { return unix.Flock(fd, lock|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return ErrBusy
 	}

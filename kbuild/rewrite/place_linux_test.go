@@ -255,18 +255,46 @@ func TestTempNames(t *testing.T) {
 	}
 }
 
+// TestLock: who rewrites a file has it alone; any number may read it and write the
+// new one elsewhere, and leave what lies beside the old one.
 func TestLock(t *testing.T) {
 	tr := newTree(t)
 	tr.put("a.ko", payload("lock"))
+	if err := os.WriteFile(tr.path(TempName("a.ko")), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	f, err := os.Open(tr.path("a.ko"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	out, err := os.OpenRoot(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(t.Context(), tr.root, files("a.ko"), always(Change{Trailer: proof(1)}), nil); !errors.Is(err, ErrBusy) {
+	defer out.Close()
+	for _, c := range []struct {
+		held      int
+		elsewhere bool
+		want      error
+	}{
+		{syscall.LOCK_EX, false, ErrBusy},
+		{syscall.LOCK_EX, true, ErrBusy},
+		{syscall.LOCK_SH, false, ErrBusy},
+		{syscall.LOCK_SH, true, nil},
+	} {
+		if err := syscall.Flock(int(f.Fd()), c.held); err != nil {
+			t.Fatal(err)
+		}
+		o := &Options{}
+		if c.elsewhere {
+			o.Out = out
+		}
+		if _, err := Run(t.Context(), tr.root, files("a.ko"), always(Change{Trailer: proof(1)}), o); !errors.Is(err, c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if _, err := os.Stat(tr.path(TempName("a.ko"))); err != nil {
 		t.Error(err)
 	}
 }

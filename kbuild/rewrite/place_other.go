@@ -26,7 +26,7 @@ type source struct {
 	st   fs.FileInfo
 }
 
-func openSource(root *os.Root, name string) (*source, error) {
+func openSource(root *os.Root, name string, _ bool) (*source, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, outfile.Bare(err)

@@ -29,7 +29,8 @@
 // system has no O_TMPFILE the temporary name exists all the time. Killed between
 // two names of one file, these are no longer links to each other.
 //
-// Two runs at once exclude each other, file by file, through flock(2).
+// Two runs at once exclude each other, file by file, through flock(2), unless both
+// write elsewhere ([Options.Out]).
 //
 // Names are relative to an [os.Root]: no link leads out of it. A name that is
 // itself a symbolic link is refused.
