@@ -93,7 +93,7 @@ var kinds = [...]struct {
 	{ProblemKind(pkgfile.DigestMismatch), "a member has not the digest that the package states", hintDamaged},
 	{ProblemKind(pkgfile.Unsupported), "a member is of a type that is not known", ""},
 
-	{OutOfTree, "a module that no manifest covers", "modhash verify --keys checks its signature"},
+	{OutOfTree, "a module that no manifest covers", "modhash verify --keys checks its signature; what a link leads to is checked where it lies itself"},
 }
 
 const (

@@ -271,6 +271,8 @@ func (c *checker) problems() {
 			continue // a signature is all that counts
 		case p.Kind == kbuild.OutOfTree && c.o.HashedOnly:
 			p.Detail = "no hash covers it"
+		case p.Kind == kbuild.OutOfTree && p.Detail != "":
+			p.Detail += ", which is not followed: no hash covers it, and its signature was not checked"
 		case p.Kind == kbuild.OutOfTree:
 			p.Detail = "no hash covers it, and its signature was not checked"
 		case p.Note:
