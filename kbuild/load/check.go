@@ -139,8 +139,14 @@ func (d *decision) run(req Request, f kmod.Compression) error {
 	d.vermagic()
 	d.livepatch()
 	d.duplicate()
-	d.exports()
+	d.writable()
+	d.exportTables()
 	d.symbols()
+	if err := d.relocations(); err != nil {
+		return err
+	}
+	d.exports()
+	d.named()
 	return nil
 }
 
@@ -174,11 +180,15 @@ func (d *decision) duplicate() {
 // elf reads the module as long as it may be. goes is false if it is none.
 func (d *decision) elf() (goes bool, err error) {
 	var bad *elfError
+	var notRead *notRead
 	for _, size := range d.auth.payloads {
 		m, err := d.k.readModule(d.r, size)
 		switch {
 		case err == nil:
 			d.mod = m
+		case errors.As(err, &notRead):
+			d.add("elf", "", []Errno{unknown}, "%v", err)
+			return false, nil
 		case !errors.As(err, &bad):
 			return false, fmt.Errorf("reading: %w", err)
 		}
@@ -188,6 +198,8 @@ func (d *decision) elf() (goes bool, err error) {
 		d.stop("elf", eNoExec, bad.log, "%s", bad.reason)
 	case bad != nil:
 		d.add("elf", "", []Errno{success, eNoExec}, "if the trailer is cut off: %s", bad.reason)
+	case d.mod.doubt != "":
+		d.add("elf", "", []Errno{success, unknown}, "what the kernel makes of it is not known: %s", d.mod.doubt)
 	default:
 		d.pass("elf", "module %s, %s", d.mod.name, plural(len(d.mod.undefined), "undefined symbol"))
 	}

@@ -148,37 +148,13 @@ func (d *decision) sameMagic(got string, skips Fact) (errnos []Errno, want strin
 	return errnos, want
 }
 
-// exports refuses a module that exports what is exported already, or exports
-// without checksums where the kernel has them.
-func (d *decision) exports() {
-	if d.k.Symbols == nil {
-		return
-	}
-	for _, name := range d.mod.exported {
-		x, ok := d.k.Symbols.byName[name]
-		if owner := x.module(); ok && owner != d.mod.name {
-			errnos := []Errno{eNoExec}
-			if x.owner != "vmlinux" {
-				errnos = append(errnos, success) // its owner need not be loaded
-			}
-			d.add("exports", fmt.Sprintf("%s: exports duplicate symbol %s (owned by %s)", d.mod.name, name, owner), errnos,
-				"exports %s, which %s exports too", name, x.owner)
-			return
-		}
-	}
-}
-
 // symbols looks up what the module needs.
 func (d *decision) symbols() {
 	m := d.mod
-	if m.common != "" {
-		d.stop("symbols", eNoExec, m.name+": please compile with -fno-common", "common symbol %q", m.common)
-		return
-	}
 	if len(m.undefined) == 0 {
 		return
 	}
-	if d.k.Symbols == nil {
+	if d.k.Symbols == nil && !slices.ContainsFunc(m.undefined, func(n needed) bool { return n.refusal != "" }) {
 		switch {
 		case d.auth.own && d.flags == d.flags&CompressedFile:
 			d.pass("symbols", "%s", ofThisBuild)
@@ -272,6 +248,14 @@ func (d *decision) ignored(name string) bool {
 
 func (d *decision) lookup(n needed) lookup {
 	name := n.name
+	switch {
+	case n.refusal != "":
+		return lookup{[]Errno{eNoExec}, strings.TrimPrefix(fmt.Sprintf("%s: %s", name, n.refusal), name+": Symbol "), []string{d.mod.name + ": " + n.refusal}}
+	case d.k.Symbols == nil && (n.weak || d.ignored(name)):
+		return lookup{}
+	case d.k.Symbols == nil:
+		return lookup{[]Errno{success, eNoEnt, modsig.EINVAL}, "what the kernel exports is not known: Module.symvers has it", nil}
+	}
 	if strings.HasPrefix(d.mod.machine, "ppc64") { // function descriptors, and the table of contents
 		if name == ".TOC." {
 			return lookup{}
@@ -279,6 +263,7 @@ func (d *decision) lookup(n needed) lookup {
 		name = strings.TrimPrefix(name, ".")
 	}
 	x, ok := d.k.Symbols.byName[name]
+	ok = ok && x.module() != d.mod.name // what it exports itself is not there yet
 	if hidden := ok && x.gpl && d.mod.proprietary(); !ok || hidden {
 		if n.weak || d.ignored(name) {
 			return lookup{}

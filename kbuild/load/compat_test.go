@@ -59,7 +59,7 @@ func (m file) bytes() []byte {
 			crcs = binary.LittleEndian.AppendUint32(crcs, crc)
 			names = append(append(names, name...), 0)
 		}
-		f.Sections = append(f.Sections, vmlinux.Section{Name: "__version_ext_crcs", Type: 1, Data: crcs}, vmlinux.Section{Name: "__version_ext_names", Type: 1, Data: names})
+		f.Sections = append(f.Sections, vmlinux.Section{Name: "__version_ext_crcs", Type: 1, Flags: 2, Data: crcs}, vmlinux.Section{Name: "__version_ext_names", Type: 1, Flags: 2, Data: names})
 	}
 	f.Symbols = []vmlinux.Symbol{{Name: "init_module", Info: 0x12, Shndx: 2}}
 	for _, name := range m.needs {
@@ -194,7 +194,7 @@ func TestCompatibility(t *testing.T) {
 		{"another section", file{crcs: right(), edit: func(f *vmlinux.File) {
 			f.Sections = append(f.Sections, vmlinux.Section{Name: ".note", Type: 7, Flags: 2, Data: []byte("cut off")})
 		}}, nil, 0, success, ""},
-		{"no name", file{crcs: right(), edit: func(f *vmlinux.File) { copy(f.Sections[1].Data[24:], "\x00") }}, nil, 0, eNoExec, ""},
+		{"no name", file{crcs: right(), edit: func(f *vmlinux.File) { copy(f.Sections[1].Data[24:], "\x00") }}, nil, 0, modsig.EINVAL, ""},
 	} {
 		k := open(t)
 		if test.kernel != nil {

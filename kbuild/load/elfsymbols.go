@@ -5,6 +5,7 @@ package load
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 
 	"github.com/modhash/modhash/kbuild/internal/elfview"
@@ -13,7 +14,10 @@ import (
 // readVersions reads the checksums that the module expects: __versions, entries of
 // 64 bytes with a long and a name, and __version_ext_crcs with __version_ext_names.
 func (m *module) readVersions(f *elfview.File) error {
-	crcs, names := f.Section("__version_ext_crcs"), f.Section("__version_ext_names")
+	crcs, names := allocated(f, "__version_ext_crcs"), allocated(f, "__version_ext_names")
+	if m.noExtended {
+		crcs, names = nil, nil // it does not know them
+	}
 	if (crcs == nil) != (names == nil) {
 		return badELF("extended version crc+name presence does not match", "one of __version_ext_crcs and __version_ext_names")
 	}
@@ -36,7 +40,7 @@ func (m *module) readVersions(f *elfview.File) error {
 			text = rest
 		}
 	}
-	s := f.Section("__versions")
+	s := allocated(f, "__versions")
 	if s == nil {
 		return nil
 	}
@@ -66,72 +70,130 @@ func addFirst(m map[string]uint32, name string, crc uint32) {
 	}
 }
 
+// allocated is the first section of a name that is loaded, as the kernel's find_sec
+// looks for it; nil if there is none.
+func allocated(f *elfview.File, name string) *elfview.Section {
+	for i := range f.Sections {
+		if s := &f.Sections[i]; i > 0 && s.Flags&elfview.SHFAlloc != 0 && s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // symbolTable finds the one symbol table and its names.
-func symbolTable(f *elfview.File, own string) (table []byte, names string, err error) {
+func (m *module) symbolTable(f *elfview.File) (table []byte, names string, err error) {
 	var s *elfview.Section
 	n := 0
 	for i := range f.Sections {
-		if f.Sections[i].Type == shtSymtab {
+		if i > 0 && f.Sections[i].Type == shtSymtab {
 			s = &f.Sections[i]
 			n++
 		}
 	}
 	if n != 1 {
-		return nil, "", badELF(own+": module has no symbols (stripped?)", "%d symbol tables, want one (was it stripped?)", n)
+		return nil, "", badELF(m.label()+": module has no symbols (stripped?)", "%d symbol tables, want one (was it stripped?)", n)
 	}
-	if s.Link == 0 || uint64(s.Link) >= uint64(len(f.Sections)) || f.Sections[s.Link].Type != shtStrtab {
-		return nil, "", badELF("", "the names of symbols are in section %d, which is no table of strings", s.Link)
+	if s.Link == 0 || uint64(s.Link) >= uint64(len(f.Sections)) {
+		return nil, "", badELF(fmt.Sprintf("Invalid ELF sh_link!=SHN_UNDEF(%d) or (sh_link(%d) >= hdr->e_shnum(%d)", int32(s.Link), int32(s.Link), len(f.Sections)),
+			"the names of symbols are in section %d of %d", s.Link, len(f.Sections))
+	}
+	text := &f.Sections[s.Link]
+	if text.Type != shtStrtab {
+		return nil, "", badELF(fmt.Sprintf("Invalid ELF symbol string table type: %d", text.Type), "the names of symbols are in section %d, which is no table of strings", s.Link)
 	}
 	if table, err = f.Data(s, maxSection); err != nil {
 		return nil, "", err
 	}
-	b, err := f.Data(&f.Sections[s.Link], maxSection)
+	b, err := f.Data(text, maxSection)
 	if err != nil {
 		return nil, "", err
-	}
-	if len(b) == 0 || b[0] != 0 || b[len(b)-1] != 0 {
-		return nil, "", badELF("symbol string table isn't NUL terminated", "the table of symbol names does not start and end with a zero byte")
 	}
 	return table, string(b), nil // one copy, which the names that are kept share
 }
 
+// entry is the size of a symbol.
+func entry(f *elfview.File) int {
+	if f.Bits == 32 {
+		return 16
+	}
+	return 24
+}
+
+// checkNames is the kernel's elf_validity_cache_strtab, which Linux has since 6.13.
+func checkNames(f *elfview.File, table []byte, names string) error {
+	switch {
+	case names == "":
+		return badELF("empty symbol string table", "a table of symbol names without any")
+	case names[0] != 0:
+		return badELF("symbol string table missing leading NUL", "the table of symbol names does not start with a zero byte")
+	case names[len(names)-1] != 0:
+		return badELF("symbol string table isn't NUL terminated", "the table of symbol names does not end in a zero byte")
+	}
+	for i, size := 0, entry(f); len(table) >= size; i, table = i+1, table[size:] {
+		if uint64(f.Order.Uint32(table)) >= uint64(len(names)) {
+			return badELF("symbol name out of bounds in string table", "the name of symbol %d lies outside of the table", i)
+		}
+	}
+	return nil
+}
+
 func (m *module) readSymbols(f *elfview.File) error {
-	own, _ := m.info("name")
-	table, names, err := symbolTable(f, own)
+	table, names, err := m.symbolTable(f)
 	if err != nil {
 		return err
 	}
-	size := 24
-	if f.Bits == 32 {
-		size = 16
-	}
-	for i := 0; len(table) >= size; i++ {
-		name, bind, section := symbolAt(table, f.Order, f.Bits)
-		table = table[size:]
-		if uint64(name) >= uint64(len(names)) {
-			return badELF("symbol name out of bounds in string table", "the name of symbol %d lies outside of the table", i)
+	if err := checkNames(f, table, names); err != nil {
+		if m.bounds == Yes {
+			return err
 		}
+		// What the kernel then reads beyond the table is not told.
+		m.doubt = err.Error()
+		names += "\x00"
+	}
+	size := entry(f)
+	for i := 0; len(table) >= size; i++ {
+		at, bind, section := symbolAt(table, f.Order, f.Bits)
+		table = table[size:]
 		if i == 0 {
 			continue
 		}
-		rest := names[name:]
-		text := rest[:strings.IndexByte(rest, 0)] // the table ends in a zero byte
-		switch {
-		case section == undefined:
-			m.undefined = append(m.undefined, needed{text, bind == symbolWeak})
-		case section == shnCommon:
-			if !strings.HasPrefix(text, "__gnu_lto") {
-				m.common = text
-			}
-		case section != shnAbs && section != shnLivepatch && int(section) >= len(f.Sections):
-			return badELF("", "symbol %d is in section %d of %d", i, section, len(f.Sections))
-		case strings.HasPrefix(text, "__ksymtab_"):
-			m.exported = append(m.exported, strings.TrimPrefix(text, "__ksymtab_"))
+		text := ""
+		if uint64(at) < uint64(len(names)) {
+			text = names[at:][:strings.IndexByte(names[at:], 0)] // it ends in a zero byte
 		}
+		m.addSymbol(text, bind == symbolWeak, section, len(f.Sections))
 		if len(m.undefined) > maxNames || len(m.exported) > maxNames {
-			return badELF("", "more than %d symbols", maxNames)
+			return &notRead{fmt.Sprintf("more than %d symbols", maxNames)}
 		}
 	}
+	return nil
+}
+
+// addSymbol keeps a symbol if the kernel looks it up, refuses it, or exports it.
+func (m *module) addSymbol(name string, weak bool, section uint16, sections int) {
+	switch {
+	case section == undefined:
+		m.undefined = append(m.undefined, needed{name: name, weak: weak})
+	case section == shnCommon:
+		if !strings.HasPrefix(name, "__gnu_lto") {
+			m.undefined = append(m.undefined, needed{name: name, refusal: "please compile with -fno-common"})
+		}
+	case section != shnAbs && section != shnLivepatch && int(section) >= sections:
+		m.undefined = append(m.undefined, needed{name: name, refusal: fmt.Sprintf("Symbol %s has an invalid section index %d (max %d)", name, section, sections-1)})
+	case strings.HasPrefix(name, "__ksymtab_"):
+		m.exported = append(m.exported, strings.TrimPrefix(name, "__ksymtab_"))
+	}
+}
+
+// readExports looks for what has to stand beside the table of exported symbols.
+func (m *module) readExports(f *elfview.File) error {
+	has := func(name string) bool {
+		s := allocated(f, name)
+		return s != nil && s.Size > 0
+	}
+	m.noCRCs = has("__ksymtab") && !has("__kcrctab") || has("__ksymtab_gpl") && !has("__kcrctab_gpl")
+	m.noFlags = has("__ksymtab") && allocated(f, "__kflagstab") == nil
 	return nil
 }
 

@@ -50,6 +50,7 @@ type Kernel struct {
 	Livepatch  Fact // CONFIG_LIVEPATCH
 	AnySpace   Fact // CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS
 	Decompress Fact // CONFIG_MODULE_DECOMPRESS
+	StrictRWX  Fact // CONFIG_STRICT_MODULE_RWX
 
 	Decompressor kmod.Compression // of CONFIG_MODULE_DECOMPRESS; None: not known
 
@@ -69,6 +70,10 @@ type Kernel struct {
 	Vermagic string   // all of it, with the blank at its end; "" if not known
 	Symbols  *Symbols // nil: not known
 	Struct   int      // size in bytes of struct module; 0: not known, and not compared
+
+	bounds   Fact // refuses names of symbols outside of their table
+	extended Fact // knows extended versions
+	flags    Fact // wants __kflagstab beside exported symbols
 
 	refuses bool             // the image has the message of a refused module
 	series  bool             // its source has the series or the patch
@@ -184,6 +189,7 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 		"MODULES": &k.Modules, "MODULE_SIG": &k.Signatures, "MODULE_SIG_FORCE": &k.Enforced,
 		"SECURITY_LOCKDOWN_LSM": &k.Lockdown, "MODULE_FORCE_LOAD": &k.ForceLoad, "MODVERSIONS": &k.Versions,
 		"LIVEPATCH": &k.Livepatch, "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS": &k.AnySpace, "MODULE_DECOMPRESS": &k.Decompress,
+		"STRICT_MODULE_RWX": &k.StrictRWX,
 	} {
 		*f = is(name)
 	}

@@ -19,13 +19,20 @@
 //	vermagic    release and the switches that every module must share
 //	livepatch   a patch, in a kernel that cannot apply one
 //	duplicate   a module of that name is loaded
-//	exports     what the module exports is not exported already
+//	sections    none is both writable and executable, with CONFIG_STRICT_MODULE_RWX
+//	exports     beside exported symbols are their checksums, and their flags
 //	symbols     what the module needs is exported, with that checksum, licence and namespace
+//	relocations of x86-64: types that the kernel knows, of places that are zero
+//	exports     what the module exports is not exported already
+//	sysfs       the module has a name
 //
 // A module "loads" if all of that passes, so that its init function is called, and
 // if the modules that it depends on are loaded. What that function does is not
 // told, nor what module.blacklist, LoadPin, IMA and other security modules say, nor
-// whether there is memory enough. Relocations are not looked at.
+// whether there is memory enough. Nor whether the values of relocations fit, which
+// depends on where the module comes to lie, and what relocations of other
+// architectures are. Not compared is the size of struct module, if the kernel has no
+// type information (BTF) that tells it.
 //
 // # Rules
 //

@@ -27,6 +27,19 @@ const (
 // has module hashes or not.
 const seriesTaint = "%s: module authentication failed: "
 
+// loaderText is a message of the loader that all kernels with messages have, and
+// loaderTexts are those that only some have, each with what it tells.
+const loaderText = "Invalid ELF section header overflow"
+
+func (k *Kernel) loaderTexts() map[string]*Fact {
+	return map[string]*Fact{
+		"symbol string table isn't NUL terminated":          &k.bounds,
+		"extended version crc+name presence does not match": &k.extended,
+		"no flags for exported symbols":                     &k.flags,
+		"has invalid WRITE|EXEC flags":                      &k.StrictRWX,
+	}
+}
+
 // maxVermagic is above any vermagic in bytes.
 const maxVermagic = 512
 
@@ -34,9 +47,14 @@ const maxVermagic = 512
 func (k *Kernel) scan(img *image.Image) error {
 	magic := []byte(k.Release + " ")
 	found := map[string]bool{}
-	text := false
+	text, loader := false, false
+	told := map[*Fact]bool{}
 	err := windows(img.Kernel(), maxVermagic, func(b []byte, last bool) {
 		text = text || bytes.Contains(b, []byte(rejected))
+		loader = loader || bytes.Contains(b, []byte(loaderText))
+		for text, fact := range k.loaderTexts() {
+			told[fact] = told[fact] || bytes.Contains(b, []byte(text))
+		}
 		k.series = k.series || bytes.Contains(b, []byte(seriesTaint))
 		if k.Rules == Hashes {
 			switch {
@@ -66,6 +84,11 @@ func (k *Kernel) scan(img *image.Image) error {
 		return fmt.Errorf("reading the kernel in the image: %w", err)
 	}
 	k.refuses = text
+	for fact, has := range told {
+		if has || loader {
+			*fact = factOf(has)
+		}
+	}
 	if text && k.Rules == Mainline && k.Signatures == Maybe {
 		k.Signatures = Yes
 	}

@@ -284,6 +284,9 @@ func (t *table) names() error {
 	for i := range f.Sections {
 		s := &f.Sections[i]
 		at := int64(t.off) + int64(i*t.size)
+		if s.Type == 0 && s.nameOff > uint64(len(names)) {
+			continue // SHT_NULL: the other members have undefined values
+		}
 		if s.nameOff > uint64(len(names)) {
 			return &FormatError{at, fmt.Sprintf("name of section %d at %d, the table has %d bytes", i, s.nameOff, len(names))}
 		}
