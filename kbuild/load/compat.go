@@ -38,7 +38,7 @@ func (d *decision) ignores() bool { return d.flags&IgnoreModversions != 0 }
 func (d *decision) version(name string, crc uint32, refusal Errno) (errnos []Errno, log string) {
 	m := d.mod
 	if m.extended && !d.ignores() {
-		if got, ok := m.extCRCs[name]; ok && got != crc {
+		if got, ok := m.extCRCs[name]; ok && got != uint64(crc) {
 			return []Errno{refusal}, fmt.Sprintf("%s: disagrees about version of symbol %s", m.name, name)
 		}
 		return []Errno{success}, ""
@@ -50,7 +50,7 @@ func (d *decision) version(name string, crc uint32, refusal Errno) (errnos []Err
 	switch {
 	case !ok:
 		return []Errno{refusal}, fmt.Sprintf("%s: no symbol version for %s", m.name, name)
-	case got != crc:
+	case got != uint64(crc):
 		return []Errno{refusal}, fmt.Sprintf("%s: disagrees about version of symbol %s", m.name, name)
 	}
 	return []Errno{success}, ""

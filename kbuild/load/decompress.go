@@ -108,6 +108,9 @@ func (k *Kernel) kernelXZ(d *codec.Decoder, dst *spool.Buffer, src []byte, limit
 	if len(src) < xzHeader {
 		return refused("decompression failed with status 0", "cut short"), nil
 	}
+	if codec.XZDamaged(src) {
+		return refused("decompression failed with status 7", "a header with a wrong checksum"), nil
+	}
 	branch := func(id byte) (has, known bool) { return k.branch[id] == Yes, k.branch[id] != Maybe }
 	if why, refusedHere := codec.KernelXZ(src, branch); refusedHere {
 		return refused("decompression failed with status 6", "%s", why), nil

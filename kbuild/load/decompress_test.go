@@ -67,6 +67,8 @@ func TestKernelDecompressors(t *testing.T) {
 		{"plain.zst", nil, loads}, {"long27.zst", nil, loads}, {"long28.zst", nil, einval},
 		{"second frame.zst", join(zst, zst), loads}, {"skippable behind.zst", join(zst, skippable), loads},
 		{"skippable before.zst", join(skippable, zst), einval}, {"cut.zst", zst[:len(zst)-20], "ENOEXEC"}, {"checksum cut.zst", zst[:len(zst)-2], loads},
+		{"reserved bit.zst", flip3(zst, 4), einval}, {"block larger than the window.zst", block(0, 2000<<3), einval}, {"type of block.zst", block(0x58, 3<<1|1), einval},
+		{"with a dictionary.zst", []byte("\x28\xb5\x2f\xfd\x01\x58\x05\x01\x00\x00"), einval}, {"with dictionary 0.zst", []byte("\x28\xb5\x2f\xfd\x01\x58\x00\x01\x00\x00"), "ENOEXEC"},
 		{"header only.zst", zst[:5], einval}, {"flipped.zst", flip(zst, 40), einval},
 	} {
 		file := test.file
@@ -84,6 +86,41 @@ func TestKernelDecompressors(t *testing.T) {
 	r := check(t, decompressing(t, "x.xz"), xz, Request{})
 	if r.Passes() != Yes || r.Compression != kmod.XZ {
 		t.Errorf("as modprobe does: %+v", r)
+	}
+}
+
+// flip3 is b with the reserved bit in the byte at i.
+func flip3(b []byte, i int) []byte {
+	b = bytes.Clone(b)
+	b[i] ^= 8
+	return b
+}
+
+// block is a frame that ends behind the header of its first block.
+func block(window byte, header uint32) []byte {
+	return append([]byte("\x28\xb5\x2f\xfd\x00"), window, byte(header), byte(header>>8), byte(header>>16))
+}
+
+// TestDecompressLog: what the kernel logs of a file that it cannot decompress, as Linux
+// 6.12.117 did in an emulator.
+func TestDecompressLog(t *testing.T) {
+	zst, xz := compressed(t, "plain.zst"), compressed(t, "crc32.xz")
+	for _, test := range []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"content.zst", flip(zst, len(zst)-2), "ZSTD-decompression failed with status 22"},
+		{"dictionary.zst", []byte("\x28\xb5\x2f\xfd\x01\x58\x05\x01\x00\x00"), "ZSTD-decompression failed with status 32"},
+		{"window.zst", []byte("\x28\xb5\x2f\xfd\x00\xb1\x01\x00\x00"), "ZSTD-compressed data has an incomplete frame header"},
+		{"checksum.xz", compressed(t, "sha256.xz"), "decompression failed with status 6"},
+		{"header.xz", flip(xz, 7), "decompression failed with status 7"},
+		{"header of a block.xz", flip(xz, 14), "decompression failed with status 7"},
+	} {
+		r := check(t, decompressing(t, test.name), test.file, Request{Call: FinitModule, Flags: CompressedFile})
+		if log := r.Answers[0].Log; len(log) != 1 || !strings.HasSuffix(log[0], test.want) {
+			t.Errorf("%s: %q, want %q", test.name, log, test.want)
+		}
 	}
 }
 

@@ -18,8 +18,12 @@ func kernelZstd(d *codec.Decoder, dst *spool.Buffer, src []byte, limit int64) (d
 	switch {
 	case errors.Is(err, errHeader):
 		return refused("ZSTD-compressed data has an incomplete frame header", "%v", err), nil
+	case f.dictionary:
+		return refused("ZSTD-decompression failed with status 32", "compressed with a dictionary"), nil
 	case f.window > codec.MaxKernelWindow:
 		return refused("ZSTD-decompression failed with status 16", "a window of %d bytes, the kernel takes at most %d", f.window, codec.MaxKernelWindow), nil
+	case errors.Is(err, errBlock):
+		return refused("ZSTD-decompression failed with status 20", "%v", err), nil
 	case err != nil && f.whole == 0:
 		return decoded{text: fmt.Sprintf("%v: the kernel takes the nothing that it decoded for the module", err)}, nil
 	}
@@ -33,6 +37,8 @@ func kernelZstd(d *codec.Decoder, dst *spool.Buffer, src []byte, limit int64) (d
 		return decoded{}, dst.Err()
 	case errors.Is(err, codec.ErrTooLarge):
 		return tooLarge(limit), nil
+	case errors.Is(err, codec.ErrChecksum):
+		return refused("ZSTD-decompression failed with status 22", "the kernel cannot decode it: %v", err), nil
 	case err != nil:
 		return refused("ZSTD-decompression failed with status 20", "the kernel cannot decode it: %v", err), nil
 	case f.end > 0 && f.end < len(src):
@@ -43,12 +49,17 @@ func kernelZstd(d *codec.Decoder, dst *spool.Buffer, src []byte, limit int64) (d
 
 var (
 	errHeader = errors.New("incomplete frame header")
+	errBlock  = errors.New("a block that is larger than the window or 128 KiB, or of a type that does not exist")
 	errCut    = errors.New("cut short")
 )
+
+// maxBlock is the size in bytes that no block of a frame is larger than.
+const maxBlock = 128 << 10
 
 // frame is where the parts of a zstd frame are.
 type frame struct {
 	window      uint64
+	dictionary  bool
 	blocks      int // where they start
 	last, whole int // of the last complete block, the start, and its end; 0 if there is none
 	end         int // of the frame; 0 if it is cut short
@@ -57,10 +68,10 @@ type frame struct {
 // zstdFrame measures the frame at the start of src (RFC 8878, 3.1.1).
 func zstdFrame(src []byte) (f frame, err error) {
 	h, ok := codec.ReadZstdHeader(src)
-	if !ok {
+	if !ok || h.Invalid {
 		return f, errHeader
 	}
-	f.window = h.Window
+	f.window, f.dictionary = h.Window, h.Dictionary
 	at := h.Len
 	f.blocks = at
 	for done := false; !done; {
@@ -69,8 +80,12 @@ func zstdFrame(src []byte) (f frame, err error) {
 		}
 		h := uint32(src[at]) | uint32(src[at+1])<<8 | uint32(src[at+2])<<16
 		n := int(h >> 3)
-		if h>>1&3 == 1 { // one byte, repeated
+		kind := h >> 1 & 3
+		if kind == 1 { // one byte, repeated
 			n = 1
+		}
+		if kind == 3 || uint64(n) > min(f.window, maxBlock) {
+			return f, errBlock
 		}
 		if at+3+n > len(src) {
 			return f, errCut

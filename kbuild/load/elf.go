@@ -41,12 +41,12 @@ type module struct {
 	modinfo   []string // "key=value"
 	undefined []needed
 	exported  []string
-	noCRCs    bool // what it exports has no checksums
-	noFlags   bool // nor section __kflagstab
-	hasCRCs   bool // section __versions
-	crcs      map[string]uint32
-	extended  bool // section __version_ext_crcs
-	extCRCs   map[string]uint32
+	noCRCs    bool              // what it exports has no checksums
+	noFlags   bool              // nor section __kflagstab
+	hasCRCs   bool              // section __versions
+	crcs      map[string]uint64 // the entry is a long, so more than 32 bits are equal to none
+	extended  bool              // section __version_ext_crcs
+	extCRCs   map[string]uint64
 	machine   string
 	size      int // of the kernel's struct module
 
@@ -119,7 +119,7 @@ func (m *module) readModinfo(f *elfview.File) error {
 	if s == nil {
 		return nil
 	}
-	b, err := f.Data(s, maxSection)
+	b, err := content(f, s)
 	if err != nil {
 		return err
 	}

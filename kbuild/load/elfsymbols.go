@@ -22,12 +22,12 @@ func (m *module) readVersions(f *elfview.File) error {
 		return badELF("extended version crc+name presence does not match", "one of __version_ext_crcs and __version_ext_names")
 	}
 	if crcs != nil {
-		m.extended, m.extCRCs = true, map[string]uint32{}
-		sums, err := f.Data(crcs, maxSection)
+		m.extended, m.extCRCs = true, map[string]uint64{}
+		sums, err := content(f, crcs)
 		if err != nil {
 			return err
 		}
-		text, err := f.Data(names, maxSection)
+		text, err := content(f, names)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (m *module) readVersions(f *elfview.File) error {
 			if !ok {
 				return badELF("more extended version crcs than names", "more checksums than names")
 			}
-			addFirst(m.extCRCs, string(name), f.Order.Uint32(sums))
+			addFirst(m.extCRCs, string(name), uint64(f.Order.Uint32(sums)))
 			text = rest
 		}
 	}
@@ -44,11 +44,11 @@ func (m *module) readVersions(f *elfview.File) error {
 	if s == nil {
 		return nil
 	}
-	b, err := f.Data(s, maxSection)
+	b, err := content(f, s)
 	if err != nil {
 		return err
 	}
-	m.hasCRCs, m.crcs = true, map[string]uint32{}
+	m.hasCRCs, m.crcs = true, map[string]uint64{}
 	const entry = 64
 	for ; len(b) >= entry; b = b[entry:] {
 		crc, name := uint64(f.Order.Uint32(b)), b[4:entry]
@@ -56,15 +56,13 @@ func (m *module) readVersions(f *elfview.File) error {
 			crc, name = f.Order.Uint64(b), b[8:entry]
 		}
 		name, _, _ = bytes.Cut(name, []byte{0})
-		if crc>>32 == 0 { // a larger one is equal to none
-			addFirst(m.crcs, string(name), uint32(crc))
-		}
+		addFirst(m.crcs, string(name), crc)
 	}
 	return nil
 }
 
 // addFirst keeps the first value, which is the one that the kernel finds.
-func addFirst(m map[string]uint32, name string, crc uint32) {
+func addFirst(m map[string]uint64, name string, crc uint64) {
 	if _, ok := m[name]; !ok {
 		m[name] = crc
 	}
@@ -79,6 +77,13 @@ func allocated(f *elfview.File, name string) *elfview.Section {
 		}
 	}
 	return nil
+}
+
+// content are the bytes of a section, of whatever type it says that it is.
+func content(f *elfview.File, s *elfview.Section) ([]byte, error) {
+	plain := *s
+	plain.Type = elfview.SHTProgbits
+	return f.Data(&plain, maxSection)
 }
 
 // symbolTable finds the one symbol table and its names.
@@ -189,11 +194,11 @@ func (m *module) addSymbol(name string, weak bool, section uint16, sections int)
 // readExports looks for what has to stand beside the table of exported symbols.
 func (m *module) readExports(f *elfview.File) error {
 	has := func(name string) bool {
-		s := allocated(f, name)
-		return s != nil && s.Size > 0
+		return allocated(f, name) != nil
 	}
-	m.noCRCs = has("__ksymtab") && !has("__kcrctab") || has("__ksymtab_gpl") && !has("__kcrctab_gpl")
-	m.noFlags = has("__ksymtab") && allocated(f, "__kflagstab") == nil
+	some := func(name string) bool { return has(name) && allocated(f, name).Size > 0 }
+	m.noCRCs = some("__ksymtab") && !has("__kcrctab") || some("__ksymtab_gpl") && !has("__kcrctab_gpl")
+	m.noFlags = some("__ksymtab") && !has("__kflagstab")
 	return nil
 }
 

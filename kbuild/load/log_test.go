@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"slices"
 	"testing"
+
+	"github.com/modhash/modhash/testdata/gen/vmlinux"
 )
 
 // TestLog: what the kernel logs of modules that nothing authenticates. The texts are
@@ -33,6 +35,8 @@ func TestLog(t *testing.T) {
 			[]string{"mod: disagrees about version of symbol free_one", "mod: Unknown symbol free_one (err -22)"}},
 		{"no checksum, and what nothing exports", file{crcs: right(), needs: []string{"free_one", "none"}}, nil, nil, 0,
 			[]string{"mod: no symbol version for free_one", "mod: Unknown symbol free_one (err -22)", "mod: Unknown symbol none (err -2)"}},
+		{"checksum of more than 32 bits", file{crcs: right(), edit: func(f *vmlinux.File) { f.Sections[2].Data[4] = 1 }}, nil, nil, 0,
+			[]string{"mod: disagrees about version of symbol module_layout"}},
 		{"namespace", file{crcs: right("spaced"), needs: []string{"spaced"}}, nil, nil, 0,
 			[]string{"mod: module uses symbol (spaced) from namespace SPACE, but does not import it.", "mod: Unknown symbol spaced (err -22)"}},
 		{"not ELF", file{crcs: right()}, put(0, 0), nil, 0, []string{"Invalid ELF header magic: != \x7fELF"}},

@@ -119,6 +119,7 @@ func unended(b []byte) []byte {
 func TestOddities(t *testing.T) {
 	wx := file{crcs: right(), edit: with(vmlinux.Section{Name: ".text", Type: 1, Flags: 7, Data: []byte{0}})}.bytes()
 	exports := file{crcs: right(), exports: []string{"own"}, edit: with(vmlinux.Section{Name: "__ksymtab", Type: 1, Flags: 2, Data: make([]byte, 12)})}.bytes()
+	kcrctab := file{crcs: right(), exports: []string{"own"}, edit: with(vmlinux.Section{Name: "__ksymtab", Type: 1, Flags: 2, Data: make([]byte, 12)}, vmlinux.Section{Name: "__kcrctab", Type: 1, Flags: 2})}.bytes()
 	extended := file{ext: right()}.bytes()
 	for _, test := range []struct {
 		name   string
@@ -131,6 +132,7 @@ func TestOddities(t *testing.T) {
 		{"written and executed", wx, func(k *Kernel, f Fact) { k.StrictRWX = f }, success, unknown, eNoExec},
 		{"flags of exported symbols", exports, func(k *Kernel, f Fact) { k.flags, k.ForceLoad = f, Yes }, success, success, eNoExec},
 		{"exports without checksums", exports, func(k *Kernel, f Fact) { k.ForceLoad = f }, eNoExec, unknown, success},
+		{"table of checksums, but empty", kcrctab, func(k *Kernel, f Fact) { k.ForceLoad = f }, success, success, success},
 		{"extended versions", extended, func(k *Kernel, f Fact) { k.extended = f }, eNoExec, success, success},
 	} {
 		for f, want := range map[Fact]Errno{No: test.no, Maybe: test.maybe, Yes: test.yes} {

@@ -56,6 +56,10 @@ func (f Format) String() string {
 // limit. It comes wrapped in a FormatError.
 var ErrTooLarge = xz.ErrTooLarge
 
+// ErrChecksum says that a zstd frame has another content than its checksum tells. It
+// comes wrapped in a FormatError.
+var ErrChecksum = errors.New("bad checksum")
+
 // FormatError says that the input is not what its format, or the limits of
 // this package, allow.
 type FormatError struct {

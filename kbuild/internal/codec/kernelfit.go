@@ -3,8 +3,10 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 )
 
 // What a kernel's own decompressors take is decided by the start of the data. Here
@@ -51,6 +53,23 @@ func KernelXZ(src []byte, branch func(id byte) (has, known bool)) (why string, r
 		}
 	}
 	return "", false
+}
+
+// XZDamaged reports whether the header of the stream or of its first block has a wrong
+// checksum, which the kernel looks at before anything that they say.
+func XZDamaged(src []byte) bool {
+	if len(src) < xzHeader {
+		return false
+	}
+	if crc32.ChecksumIEEE(src[6:8]) != binary.LittleEndian.Uint32(src[8:]) {
+		return true
+	}
+	b := src[xzHeader:]
+	if len(b) == 0 || b[0] == 0 || len(b) < (int(b[0])+1)*4 {
+		return false
+	}
+	at := int(b[0]) * 4
+	return crc32.ChecksumIEEE(b[:at]) != binary.LittleEndian.Uint32(b[at:])
 }
 
 // dictionary is the size in bytes that LZMA2's property stands for.
@@ -119,19 +138,25 @@ type ZstdHeader struct {
 	Window   uint64 // in bytes
 	Sized    bool   // it tells the size of the content
 	Checksum bool   // one of the content follows the blocks
-	Len      int    // of the header in bytes, magic number included
+	// Dictionary is set if the frame was made with a dictionary that has a number.
+	Dictionary bool
+	// Invalid is set if a reserved bit is, or if the window is of 4 GiB or more and
+	// not that of one segment: the decoder reads no further than that.
+	Invalid bool
+	Len     int // of the header in bytes, magic number included
 }
 
 // ReadZstdHeader reads the header at the start of src; not ok if it is cut short.
 func ReadZstdHeader(src []byte) (h ZstdHeader, ok bool) {
 	const magic = 4
-	const singleSegment, hasChecksum = 0x20, 0x04
+	const singleSegment, reserved, hasChecksum = 0x20, 0x08, 0x04
 	if len(src) < magic+1 {
 		return h, false
 	}
 	descriptor := src[magic]
 	single := descriptor&singleSegment != 0
 	h.Checksum = descriptor&hasChecksum != 0
+	h.Invalid = descriptor&reserved != 0
 	at := magic + 1
 	if !single {
 		if len(src) <= at {
@@ -140,17 +165,20 @@ func ReadZstdHeader(src []byte) (h ZstdHeader, ok bool) {
 		exponent, mantissa := src[at]>>3, src[at]&7
 		base := uint64(1) << (10 + exponent)
 		h.Window = base + base/8*uint64(mantissa)
+		h.Invalid = h.Invalid || base > 1<<31
 		at++
 	}
-	at += [...]int{0, 1, 2, 4}[descriptor&3]
+	number := [...]int{0, 1, 2, 4}[descriptor&3]
 	size := [...]int{0, 2, 4, 8}[descriptor>>6]
 	if single && size == 0 {
 		size = 1
 	}
 	h.Sized = size > 0
-	if len(src) < at+size {
+	if len(src) < at+number+size {
 		return h, false
 	}
+	h.Dictionary = len(bytes.Trim(src[at:at+number], "\x00")) > 0
+	at += number
 	if single {
 		h.Window = zstdContentSize(src[at : at+size])
 	}

@@ -62,7 +62,7 @@ func zstdError(err error, src []byte) error {
 	case errors.Is(err, ErrTooLarge):
 		return tooLarge(Zstd, 0)
 	case errors.Is(err, zstd.ErrCRCMismatch):
-		return failf(Zstd, int64(len(src)-4), "bad checksum of the decoded data")
+		return &FormatError{Format: Zstd, Offset: int64(len(src) - 4), Reason: "bad checksum of the decoded data", Err: ErrChecksum}
 	}
 	// Which of several faults the library finds first is not the same every time.
 	return &FormatError{Format: Zstd, Reason: "corrupt data", Err: err}
