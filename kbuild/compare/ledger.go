@@ -186,6 +186,17 @@ func (l *Ledger) Claim(i int, o *Owner) bool {
 	return true
 }
 
+// Blame makes o, which must be a change, the owner of region i, also of one that has
+// another: what was explained can turn out not to be, never the other way. It reports
+// whether it did. Same bytes have no owner.
+func (l *Ledger) Blame(i int, o *Owner) bool {
+	if r := &l.regions[i]; r.relation == Same || o.Cause.Class != CodeChange {
+		return false
+	}
+	l.regions[i].who = l.number(o)
+	return true
+}
+
 // number is that of an owner. Mostly it is the one that was asked for last.
 func (l *Ledger) number(o *Owner) int32 {
 	if l.last > 0 && l.owners[l.last] == o {

@@ -134,6 +134,46 @@ func (p *Pair) Corresponds(a, b int64) bool {
 	return r != nil && p.leads(r, a, b)
 }
 
+// Counterpart returns where in B the thing is that is at an offset of A: a byte that is
+// Same or Moved, the start of a unit that is on both sides, or a byte of one that has the
+// same length there. ok is false for what has no counterpart.
+func (p *Pair) Counterpart(a int64) (b int64, ok bool) {
+	r := p.Unit.atA(a)
+	switch {
+	case r == nil || r.b.len == 0:
+		return 0, false
+	case r.relation != Changed || r.a.len == r.b.len:
+		return int64(r.b.off) + a - int64(r.a.off), true
+	case r.unitA < 0 || r.unitB < 0 || a != p.unitA(p.Unit, r.unit()).Off:
+		return 0, false
+	}
+	return p.unitB(p.Unit, r.unit()).Off, true
+}
+
+// CounterpartA is [Pair.Counterpart] for an offset of B.
+func (p *Pair) CounterpartA(b int64) (a int64, ok bool) {
+	r := p.Unit.atB(b)
+	switch {
+	case r == nil || r.a.len == 0:
+		return 0, false
+	case r.relation != Changed || r.a.len == r.b.len:
+		return int64(r.a.off) + b - int64(r.b.off), true
+	case r.unitA < 0 || r.unitB < 0 || b != p.unitB(p.Unit, r.unit()).Off:
+		return 0, false
+	}
+	return p.unitA(p.Unit, r.unit()).Off, true
+}
+
+// EqualB returns where in B all bytes of a range of A are, together, if they are Same or
+// Moved.
+func (p *Pair) EqualB(a Range) (b int64, ok bool) {
+	r := p.Unit.atA(a.Off)
+	if r == nil || r.relation == Changed || a.End() > int64(r.a.end()) {
+		return 0, false
+	}
+	return int64(r.b.off) + a.Off - int64(r.a.off), true
+}
+
 // leads: the offsets are those of one byte of the region, or of the start of its
 // unit.
 func (p *Pair) leads(r *region, a, b int64) bool {

@@ -35,6 +35,7 @@ func ExampleCauses() {
 	// change.modinfo change
 	// change.name change
 	// change.orc change
+	// change.reference change
 	// change.relocation change
 	// change.section change
 	// change.string change

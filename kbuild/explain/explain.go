@@ -49,6 +49,7 @@ var families = [...]func(*pair){
 	relocations,
 	padding,
 	code,
+	references,
 	consistent,
 }
 
@@ -56,7 +57,7 @@ var families = [...]func(*pair){
 var catalogue = [...][]*compare.Cause{
 	compressionCauses, trailerCauses, modinfoCauses, noteCauses, editedCauses, strippingCauses, numberedCauses, promotedCauses, compressedCauses,
 	btfCauses, strayCauses, textCauses, producerCauses, lineCauses, checksumCauses, mitigationCauses, headerCauses, symbolCauses,
-	tableCauses, relocationCauses, paddingCauses, codeCauses, recordCauses,
+	tableCauses, relocationCauses, paddingCauses, codeCauses, referenceCauses, recordCauses,
 }
 
 // Causes returns all causes that [Run] and [Records] can name, sorted by id.
