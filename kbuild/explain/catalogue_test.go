@@ -206,3 +206,37 @@ func TestOneSidedHeader(t *testing.T) {
 		}
 	}
 }
+
+// TestRelocationsOfDebug: relocations that go with debug information are for it. Those
+// that a kernel would apply to code are no debug information, whatever they are called;
+// nor is a symbol that needs another module that of a source file.
+func TestRelocationsOfDebug(t *testing.T) {
+	base, debug := built(t, "base"), built(t, "debug")
+	f, err := elf.NewFile(bytes.NewReader(debug))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := int(binary.LittleEndian.Uint64(debug[40:]))
+	number := func(name string) int {
+		return slices.IndexFunc(f.Sections, func(s *elf.Section) bool { return s.Name == name })
+	}
+	code, debugInfo := uint32(number(".text")), number(".rela.debug_info")
+	x := bytes.Clone(debug)
+	binary.LittleEndian.PutUint32(x[table+64*debugInfo+44:], code)
+	syms, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := 1 + slices.IndexFunc(syms, func(y elf.Symbol) bool { return elf.ST_TYPE(y.Info) == elf.STT_FILE })
+	off, _ := sectionRange(t, debug, ".symtab")
+	y := bytes.Clone(debug)
+	y[off+24*file+6], y[off+24*file+7] = 0, 0 // SHN_UNDEF
+	for name, b := range map[string][]byte{"relocations of code": x, "symbol of nothing": y} {
+		if acc := explained(t, base, b); acc.Explained() {
+			t.Errorf("%s: only %q", name, found(acc))
+		}
+		if acc := explained(t, b, base); acc.Explained() {
+			t.Errorf("%s, mirrored: only %q", name, found(acc))
+		}
+	}
+}

@@ -28,9 +28,11 @@ func strippable(name string) bool {
 
 // plainDebug: the header of a strippable section says what those of compilers and
 // objcopy do, so that nothing is loaded.
-func plainDebug(s *elfview.Section) bool {
-	if units.IsRel(s.Type) {
-		return s.Flags&^0x40 == 0 && s.Addr == 0 // SHF_INFO_LINK
+func plainDebug(f *units.File, s *elfview.Section) bool {
+	if units.IsRel(s.Type) { // of debug information, or a kernel would apply them to what it loads
+		return s.Flags&^0x40 == 0 && s.Addr == 0 && int(s.Info) < len(f.Sections) && // SHF_INFO_LINK
+			strings.HasPrefix(f.Sections[s.Info].Name, ".debug_") && int(s.Link) == f.SymtabIndex() &&
+			(s.Name == ".rela"+f.Sections[s.Info].Name || s.Name == ".rel"+f.Sections[s.Info].Name)
 	}
 	const mergeStringsCompressed = 0x830
 	return s.Type == 1 && s.Flags&^mergeStringsCompressed == 0 && s.Addr == 0 && s.Link == 0 && s.Info == 0 && s.Entsize <= 1 &&
@@ -47,7 +49,7 @@ func stripping(p *pair) {
 	loaded := map[string]bool{} // of such a name, but not what it says
 	for _, f := range []*units.File{p.A.ELF, p.B.ELF} {
 		for i := range f.Sections {
-			if s := &f.Sections[i]; strippable(s.Name) && !plainDebug(s) {
+			if s := &f.Sections[i]; strippable(s.Name) && !plainDebug(f, s) {
 				loaded[s.Name] = true
 			}
 		}
@@ -62,7 +64,7 @@ func stripping(p *pair) {
 	files := map[string]bool{} // names of sources, whose symbols go with debug information
 	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
 		for _, y := range f.Symbols() {
-			if y.Type() == 4 && p.hasDebug(i) && !p.hasDebug(1-i) {
+			if y.Type() == 4 && plainSymbol(&y) && p.hasDebug(i) && !p.hasDebug(1-i) {
 				files[y.Name] = true
 			}
 		}
@@ -91,8 +93,8 @@ func stripping(p *pair) {
 			ok = strippable(x.block.Name) && oneSided(x.block.Name)
 		case u.Kind == units.SectionField, u.Kind == units.String && x.block.Name == ".shstrtab":
 			ok = oneSided(u.Name)
-		case u.Kind == units.Symbol && (u.Key == 3 || u.Key == 4): // of a section, of a file
-			ok = p.hasDebug(in) && !p.hasDebug(1-in)
+		case u.Kind == units.Symbol && (u.Key == 3 || u.Key == 4):
+			ok = p.hasDebug(in) && !p.hasDebug(1-in) && plainSymbol(&[]*units.File{p.A.ELF, p.B.ELF}[in].Symbols()[u.Index])
 		case u.Kind == units.Symbol:
 			ok = bare[in][u.Index]
 			a, b = bareness(bare[0]), bareness(bare[1])
@@ -105,6 +107,15 @@ func stripping(p *pair) {
 			p.claim(x, &stripped, "", a, b)
 		}
 	}, units.Bytes, units.Object, units.Function, units.SectionField, units.Symbol, units.String)
+}
+
+// plainSymbol: that of a section or of a source file, as assemblers write it.
+func plainSymbol(y *units.Sym) bool {
+	const local, absolute = 0, 0xfff1
+	if y.Info>>4 != local || y.Other != 0 || y.Value != 0 || y.Size != 0 {
+		return false
+	}
+	return y.Type() == 3 && y.NameAt == 0 && y.Section > 0 && y.Section < 0xff00 || y.Type() == 4 && y.Name != "" && y.Section == absolute
 }
 
 func bareness(unneeded map[int32]bool) string {
