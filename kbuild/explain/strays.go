@@ -280,10 +280,10 @@ func lastName(s *stray) string {
 // folders are the folders that are others on side B, by the strings in their places and
 // by those of the list.
 func (p *pair) folders(list []*stray) map[move]bool {
-	more := map[move]int{}
+	more := map[move]seenMove{}
 	candidates(list, lastName, func(a, b *stray) bool {
 		if m, ok := pathMove(a.text, b.text); ok {
-			more[m]++
+			more[m] = more[m].and(m, a.text, a.debug)
 		}
 		return false
 	})

@@ -114,6 +114,28 @@ func replaced(sa, sb, old, new string) bool {
 // move is a folder that is another one on side B.
 type move struct{ a, b string }
 
+// seenMove is how often a folder was seen to be another one, and whether a source was in
+// it.
+type seenMove struct {
+	times  int
+	source bool
+}
+
+// and counts a string more, of side A.
+func (s seenMove) and(m move, text string, debug bool) seenMove {
+	return seenMove{s.times + 1, s.source || debug || inSource(text, m.a)}
+}
+
+// sourceNames are the ends of the names of files that __FILE__, and its like in other
+// languages, can be.
+var sourceNames = map[string]bool{".c": true, ".h": true, ".S": true, ".s": true, ".rs": true, ".cc": true, ".cpp": true, ".hpp": true, ".inc": true, ".y": true, ".l": true}
+
+// inSource: the text holds the path of a source in a folder.
+func inSource(text, folder string) bool {
+	_, rest, ok := strings.Cut(text, folder+"/")
+	return ok && sourceNames[path.Ext(cutToken(strings.TrimRight(rest, "\x00")))]
+}
+
 // maxFolders is how many folders can be others; a build has one or two.
 const maxFolders = 256
 
@@ -121,10 +143,12 @@ const maxFolders = 256
 // that are equal but for the start of an absolute path. A folder has moved only if
 // no string holds its old name on side B, nor its new one on side A; so a single
 // path that was tampered with among others is none. Of several folders, each must
-// be that of several strings. found are those that were seen elsewhere, and how often.
-func (p *pair) pathMoves(found map[move]int) map[move]bool {
+// be that of several strings. And one of these must name a source, or be debug
+// information: what a module opens or starts is no path of a build. found are those that
+// were seen elsewhere.
+func (p *pair) pathMoves(found map[move]seenMove) map[move]bool {
 	if found == nil {
-		found = map[move]int{}
+		found = map[move]seenMove{}
 	}
 	p.each(p.Unit, func(x *place) {
 		if x.unit().Kind != units.String || !x.both() || x.Relation != compare.Changed || x.block.Kind != units.Section {
@@ -132,7 +156,7 @@ func (p *pair) pathMoves(found map[move]int) map[move]bool {
 		}
 		a, b := p.bytes(x)
 		if m, ok := pathMove(string(bytes.TrimRight(a, "\x00")), string(bytes.TrimRight(b, "\x00"))); ok {
-			found[m]++
+			found[m] = found[m].and(m, string(a), strings.HasPrefix(x.block.Name, ".debug_"))
 		}
 	}, units.String)
 	moves := map[move]bool{}
@@ -140,17 +164,17 @@ func (p *pair) pathMoves(found map[move]int) map[move]bool {
 		return moves
 	}
 	for m, n := range found {
-		moves[m] = (n > 1 || len(found) == 1) && outnumbers(m, n, found) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)
+		moves[m] = n.source && (n.times > 1 || len(found) == 1) && outnumbers(m, n.times, found) && !p.anyString(p.B.ELF, m.a) && !p.anyString(p.A.ELF, m.b)
 	}
 	return moves
 }
 
 // outnumbers: the folder is seen more often than each other one that it is a part of, or
 // that is a part of it, on either side.
-func outnumbers(m move, n int, found map[move]int) bool {
+func outnumbers(m move, n int, found map[move]seenMove) bool {
 	related := func(x, y string) bool { return strings.HasPrefix(x+"/", y+"/") || strings.HasPrefix(y+"/", x+"/") }
 	for o, k := range found {
-		if o != m && k >= n && (related(o.a, m.a) || related(o.b, m.b)) {
+		if o != m && k.times >= n && (related(o.a, m.a) || related(o.b, m.b)) {
 			return false
 		}
 	}
