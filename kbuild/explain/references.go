@@ -139,8 +139,13 @@ func (f *referenceFamily) accuse() {
 	}
 }
 
-// links compares the numbers by which sections name others.
+// links compares the numbers by which sections name others, and how many local symbols
+// there are.
 func (f *referenceFamily) links() {
+	a, b := f.A.ELF.SymtabIndex(), f.B.ELF.SymtabIndex()
+	if a >= 0 && b >= 0 && f.A.ELF.Sections[a].Info == f.B.ELF.Sections[b].Info && locals(f.A.ELF) != locals(f.B.ELF) {
+		f.suspect("sh_info of "+f.A.ELF.Sections[a].Name, f.of(a))
+	}
 	if f.numbered {
 		return
 	}
@@ -164,8 +169,8 @@ func (f *referenceFamily) links() {
 }
 
 // symbols compares what equal entries of the symbol table are for. Where a local object
-// is that no relocation is by means nothing; and symbols of modinfo entries have numbers in
-// their names, so that one can be that of another entry. That of a section is looked at with
+// ends that no relocation is by means nothing, as of a list that is a section; and symbols
+// of modinfo entries have numbers in their names, so that one can be that of another entry. That of a section is looked at with
 // what leads there.
 func (f *referenceFamily) symbols() {
 	sa, sb := f.A.ELF.SymtabIndex(), f.B.ELF.SymtabIndex()
@@ -178,20 +183,21 @@ func (f *referenceFamily) symbols() {
 			return
 		}
 		a, b := &ya[i], &yb[j]
+		matters := needed[uint32(i)] || a.Type() == 2 || a.Info>>4 != 0
 		switch {
 		case a.Type() > 2:
 		case a.Name != b.Name || a.Named != b.Named:
 			if !isNumbered(a.Name) && !isNumbered(b.Name) {
 				f.suspect("symbol "+min(a.Name, b.Name), f.strtab, f.of(sa))
 			}
-		case !needed[uint32(i)] && a.Type() != 2 && a.Info>>4 == 0:
 		case a.Section == 0 || a.Section >= 0xff00:
 		case !f.sameSection(a.Section, b.Section):
 			if !f.samePlace(a.Section, a.Value, b.Section, b.Value, false) { // a string that is in another section
 				f.suspect("symbol "+a.Name, f.table, f.of(sa))
 			}
-		case !f.open(a.Section):
-		case f.otherPlace(a.Section, a.Value, b.Section, b.Value, false), f.otherPlace(a.Section, a.Value+a.Size, b.Section, b.Value+b.Size, false):
+		case !f.open(a.Section) || isNumbered(a.Name) || !matters && a.Value == 0:
+		case f.otherPlace(a.Section, a.Value, b.Section, b.Value, false),
+			matters && a.Size > 0 && f.otherPlace(a.Section, a.Value+a.Size-1, b.Section, b.Value+b.Size-1, false): // the last byte of each
 			f.suspect("symbol "+a.Name, f.of(a.Section))
 		}
 	})
@@ -251,6 +257,9 @@ func (f *referenceFamily) relocation(r units.Rel, sa, sb *elfview.Section) {
 	}
 	ya, yb := f.A.ELF.Symbols(), f.B.ELF.Symbols()
 	if int(r.Sym) >= len(ya) || int(r.Sym) >= len(yb) {
+		if len(ya) != len(yb) {
+			f.suspect(what(), f.of(f.A.ELF.SymtabIndex()))
+		}
 		return
 	}
 	s, t := &ya[r.Sym], &yb[r.Sym]
