@@ -186,7 +186,7 @@ func (f *referenceFamily) symbols() {
 		matters := needed[uint32(i)] || a.Type() == 2 || a.Info>>4 != 0
 		switch {
 		case a.Type() > 2:
-		case a.Name != b.Name || a.Named != b.Named:
+		case a.Name != b.Name || !f.sameHash(a.Hash, b.Hash) || a.Named != b.Named:
 			if !isNumbered(a.Name) && !isNumbered(b.Name) {
 				f.suspect("symbol "+min(a.Name, b.Name), f.strtab, f.of(sa))
 			}
@@ -292,7 +292,7 @@ func (f *referenceFamily) otherSymbol(i uint32, s, t *units.Sym) bool {
 	case s.Type() == 3:
 		return false // of a section that may be another one, if the string that is meant is there now
 	}
-	return s.Name != t.Name || !f.sameSymbol(i, i)
+	return s.Name != t.Name || !f.sameHash(s.Hash, t.Hash) || !f.sameSymbol(i, i)
 }
 
 // otherPlace: what is at an offset in a section of A is elsewhere in B, or what is at
@@ -317,7 +317,7 @@ func (f *referenceFamily) extendedVersions() {
 		return
 	}
 	for i, id := range f.ids[0] {
-		if id.name == "__version_ext_names" && f.of(i) >= 0 && f.of(slices.Index(f.ids[0], sectionID{"__version_ext_crcs", 0})) < 0 {
+		if id.name == "__version_ext_names" && f.of(i) >= 0 && f.of(slices.Index(f.ids[0], sectionID{name: "__version_ext_crcs"})) < 0 {
 			f.suspect("names of imported symbols", f.of(i))
 		}
 	}
