@@ -132,7 +132,7 @@ func (al *aligner) growFor(p *Pair) {
 		}
 	}
 	if n > 0 {
-		n += n/32 + 3*len(p.A.ELF.Symbols())
+		n += n/16 + 4*len(p.A.ELF.Symbols())
 	}
 	al.regions = slices.Grow(al.regions, n)
 }
@@ -271,7 +271,7 @@ func (m *relocMatcher) same(x, y int) bool {
 // names goes through both lists in the order of their keys.
 func (m *relocMatcher) names(al *aligner, lo, na, nb int) {
 	sorted := func(list []int32, keys []uint32, n int) []int32 {
-		list = list[:0]
+		list = slices.Grow(list[:0], max(min(n, len(keys))-lo, 0))
 		for i := lo; i < min(n, len(keys)); i++ {
 			list = append(list, int32(i))
 		}

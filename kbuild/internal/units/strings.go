@@ -11,7 +11,7 @@ import (
 // NUL, and zeros between strings become a Gap.
 func (f *File) cut(dst []Unit, bl *Block, unit func(s []byte) Unit) []Unit {
 	b := f.Bytes[bl.Off : bl.Off+bl.Len]
-	dst = slices.Grow(dst, min(bytes.Count(b, []byte{0}), len(b)/8)+1)
+	dst = slices.Grow(dst, countStrings(b))
 	for at := 0; at < len(b); {
 		if b[at] == 0 {
 			n := 1
@@ -33,6 +33,25 @@ func (f *File) cut(dst []Unit, bl *Block, unit func(s []byte) Unit) []Unit {
 		at += end
 	}
 	return dst
+}
+
+// countStrings is how many units cut makes.
+func countStrings(b []byte) int {
+	n := 0
+	for at := 0; at < len(b); n++ {
+		if b[at] != 0 {
+			end := bytes.IndexByte(b[at:], 0)
+			if end < 0 {
+				return n + 1
+			}
+			at += end + 1
+			continue
+		}
+		for at < len(b) && b[at] == 0 {
+			at++
+		}
+	}
+	return n
 }
 
 func (f *File) strings(dst []Unit, bl *Block) []Unit {

@@ -2,7 +2,11 @@
 
 package units
 
-import "github.com/modhash/modhash/kbuild/internal/elfview"
+import (
+	"slices"
+
+	"github.com/modhash/modhash/kbuild/internal/elfview"
+)
 
 // tables are sections that say something of places in code, and the size of their
 // entries: the unwinder's (ORC, of which .orc_unwind has the entries and .orc_unwind_ip
@@ -30,18 +34,26 @@ func (f *File) table(dst []Unit, bl *Block) ([]Unit, bool) {
 	if of == nil {
 		return dst, false
 	}
-	for from, n := int64(0), int64(len(of)); from < n; {
+	next := func(from int64) int64 { // where the next unit begins
 		to := from + 1
-		for to < n && of[to] == of[from] && of[from]&start == 0 {
+		for to < int64(len(of)) && of[to] == of[from] && of[from]&start == 0 {
 			to++
 		}
+		return to
+	}
+	n := 0
+	for from := int64(0); from < int64(len(of)); from = next(from) {
+		n++
+	}
+	dst = slices.Grow(dst, n)
+	for from, to := int64(0), int64(0); from < int64(len(of)); from = to {
+		to = next(from)
 		u := Unit{Off: bl.Off + from*size, Len: (to - from) * size, Kind: Object, Index: -1}
 		if of[from] >= 0 {
 			u.Name = f.syms.syms[of[from]&^start].Name
 			u.Key = uint64(of[from] & start >> 30)
 		}
 		dst = append(dst, u)
-		from = to
 	}
 	return dst, true
 }
