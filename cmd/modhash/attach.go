@@ -109,11 +109,11 @@ func (a *app) runAttach(ctx context.Context, f *attachFlags, args []string) erro
 	case f.key.keyID && f.store.Layout != sign.OBS:
 		return usageError("--key-id goes with --layout obs; other signatures are as they were made")
 	}
-	so, err := f.key.signOptions()
+	so, err := f.key.signOptions(ctx)
 	if err != nil {
 		return err
 	}
-	cert, err := keys.ReadCertificate(f.key.cert)
+	cert, err := keys.ReadCertificate(ctx, f.key.cert)
 	if err != nil {
 		return err
 	}

@@ -289,7 +289,7 @@ func (t *attestation) disagree(ctx context.Context, key crypto.Signer) error {
 
 // openBare opens the key for other things than modules.
 func (f *keyFlags) openBare(ctx context.Context, a *app, half string) (*keys.BareKey, error) {
-	cert, err := f.certificate()
+	cert, err := f.certificate(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (a *app) runDetach(ctx context.Context, f *detachFlags, args []string) erro
 	case f.digests != "" && (f.key.key == "" || len(args) > 0):
 		return usageError("--digests goes with --key and without modules")
 	}
-	so, err := f.key.signOptions()
+	so, err := f.key.signOptions(ctx)
 	if err != nil {
 		return err
 	}

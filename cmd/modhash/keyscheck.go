@@ -107,7 +107,7 @@ func (a *app) runKeysCheck(ctx context.Context, f *keysCheckFlags, args []string
 	if err := f.image.check(); err != nil {
 		return err
 	}
-	der, err := keys.ReadCertificate(args[1])
+	der, err := keys.ReadCertificate(ctx, args[1])
 	if err != nil {
 		return err
 	}

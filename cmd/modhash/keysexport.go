@@ -35,7 +35,7 @@ type keyPair struct {
 // readPair reads a key and its certificate: of a folder that "keys rotate" keeps the
 // current one, of one that "keys new" made that one, or those in a file. The private
 // key is read only if it is wanted, and refused if others may read it.
-func readPair(from string, private bool) (*keyPair, error) {
+func readPair(ctx context.Context, from string, private bool) (*keyPair, error) {
 	p := &keyPair{}
 	st, err := os.Stat(from)
 	if err != nil {
@@ -56,7 +56,7 @@ func readPair(from string, private bool) (*keyPair, error) {
 			p.hash = strings.TrimSpace(string(text))
 		}
 	}
-	if p.cert, err = keys.ReadCertificate(cert); err != nil {
+	if p.cert, err = keys.ReadCertificate(ctx, cert); err != nil {
 		return nil, err
 	}
 	if !private {
@@ -133,7 +133,7 @@ func (a *app) runKeysSplit(ctx context.Context, args []string) error {
 	if st, err := os.Stat(args[0]); err == nil && st.IsDir() {
 		return usageError("%s is a folder", args[0])
 	}
-	p, err := readPair(args[0], true)
+	p, err := readPair(ctx, args[0], true)
 	if err != nil {
 		return err
 	}
@@ -248,7 +248,7 @@ func (a *app) runKeysExport(ctx context.Context, f *keysExportFlags, args []stri
 		return usageError("a private key is not written to standard output: -o names a file")
 	}
 	form := exportForms[i]
-	p, err := readPair(args[0], form.private)
+	p, err := readPair(ctx, args[0], form.private)
 	if err != nil {
 		return err
 	}

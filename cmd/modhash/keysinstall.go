@@ -57,7 +57,7 @@ func (a *app) runKeysInstall(ctx context.Context, f *keysInstallFlags, args []st
 	if len(args) != 2 {
 		return usageError("want a file or folder of a key, and a folder to copy to")
 	}
-	p, err := readPair(args[0], f.private)
+	p, err := readPair(ctx, args[0], f.private)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (a *app) runSign(ctx context.Context, kf *keyFlags, f *changeFlags, d *dkms
 	if err != nil {
 		return err
 	}
-	so, err := kf.signOptions()
+	so, err := kf.signOptions(ctx)
 	if err != nil {
 		return err
 	}

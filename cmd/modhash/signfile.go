@@ -50,7 +50,8 @@ $ cmp xfs.ko sample/a/usr/lib/modules/6.12.0-sample/kernel/fs/xfs/xfs.ko`
 type signFileArgs struct {
 	raw, save, only, keyID      bool
 	first, second, cert, module string // first: HASH, or SIGNATURE with -s
-	dest                        string // "" to replace the module
+	dest                        string
+	inPlace                     bool // the module is replaced
 }
 
 func (a *app) signFile() *cobra.Command {
@@ -119,25 +120,18 @@ func parseSignFile(args []string, posix bool) (*signFileArgs, error) {
 		return nil, usageError("%d arguments, want HASH, KEY, CERT, MODULE and perhaps DEST, or with -s SIGNATURE, HASH, CERT, MODULE and perhaps DEST", len(rest))
 	}
 	s.first, s.second, s.cert, s.module = rest[0], rest[1], rest[2], rest[3]
-	if len(rest) == 5 && rest[4] != s.module {
+	if s.inPlace = len(rest) == 4 || rest[4] == s.module; !s.inPlace {
 		s.dest = rest[4]
 	}
 	return s, nil
 }
 
 func (a *app) runSignFile(ctx context.Context, s *signFileArgs) error {
-	module, err := os.Open(s.module)
+	module, st, err := openModule(s.module)
 	if err != nil {
 		return err
 	}
 	defer module.Close() // read only
-	st, err := module.Stat()
-	if err != nil {
-		return err
-	}
-	if !st.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", s.module)
-	}
 	der, err := a.signFileMessage(ctx, s, module, st.Size())
 	if err != nil {
 		return err
@@ -158,16 +152,40 @@ func (a *app) runSignFile(ctx context.Context, s *signFileArgs) error {
 	return writeSigned(s, module, st, trailer.Append(nil, der, trailer.PKCS7))
 }
 
+// openModule opens a regular file. A pipe is not opened, since that waits for its
+// writer.
+func openModule(name string) (*os.File, os.FileInfo, error) {
+	st, err := os.Stat(name)
+	if pe := (*os.PathError)(nil); errors.As(err, &pe) {
+		pe.Op = "open" // as it is told of what cannot be opened
+	}
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if st, err = f.Stat(); err != nil {
+		f.Close() // read only
+		return nil, nil, err
+	}
+	return f, st, nil
+}
+
 // signFileMessage makes the message or, with -s, reads it.
 func (a *app) signFileMessage(ctx context.Context, s *signFileArgs, module io.ReaderAt, size int64) ([]byte, error) {
 	if s.raw {
-		return readSmall(s.first)
+		return readSmall(ctx, s.first)
 	}
 	h, ok := keys.ParseHash(s.first)
 	if !ok {
 		return nil, withHint(fmt.Errorf("no signatures are made with the hash %q", s.first), "current kernels verify those with %s", join(keys.HashNames()))
 	}
-	cert, err := keys.ReadCertificate(s.cert)
+	cert, err := keys.ReadCertificate(ctx, s.cert)
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +203,13 @@ func (a *app) signFileMessage(ctx context.Context, s *signFileArgs, module io.Re
 }
 
 // readSmall reads a file of signatures or the like.
-func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
+func readSmall(ctx context.Context, path string) ([]byte, error) {
+	f, err := openUntilDone(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // read only
-	data, err := io.ReadAll(io.LimitReader(f, keys.MaxFile+1))
+	data, err := io.ReadAll(io.LimitReader(untilDone{ctx, f}, keys.MaxFile+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", path, outfile.Bare(err))
@@ -234,15 +252,21 @@ func writeSigned(s *signFileArgs, module *os.File, st os.FileInfo, tail []byte) 
 		}
 		return sameContent(f, content(), size)
 	}
-	name := s.dest
-	var err error
-	if name != "" {
-		err = outfile.Write(name, outfile.Options{}, write)
-	} else if name, err = filepath.EvalSymlinks(s.module); err == nil {
+	if !s.inPlace {
+		if s.dest == "" {
+			return errors.New("the name of DEST is empty")
+		}
+		if err := outfile.Write(s.dest, outfile.Options{}, write); err != nil {
+			return fmt.Errorf("writing %s: %w", s.dest, outfile.Bare(err))
+		}
+		return nil
+	}
+	name, err := filepath.EvalSymlinks(s.module)
+	if err == nil {
 		err = outfile.Replace(name, outfile.Options{Like: st}, func(f *os.File) error { return write(f) })
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", cmp.Or(s.dest, s.module), outfile.Bare(err))
+		return fmt.Errorf("writing %s: %w", s.module, outfile.Bare(err))
 	}
 	return nil
 }

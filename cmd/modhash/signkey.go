@@ -74,7 +74,7 @@ func (f *keyFlags) registerCert(cmd *cobra.Command) {
 }
 
 // signOptions finds the form of the signatures.
-func (f *keyFlags) signOptions() (modsig.SignOptions, error) {
+func (f *keyFlags) signOptions(ctx context.Context) (modsig.SignOptions, error) {
 	o := modsig.SignOptions{KeyID: f.keyID, Attributes: f.attrs}
 	name := f.hash
 	switch {
@@ -82,7 +82,7 @@ func (f *keyFlags) signOptions() (modsig.SignOptions, error) {
 		return o, usageError("--hash and --config exclude each other")
 	case f.config != "":
 		var err error
-		if name, err = configHash(f.config); err != nil {
+		if name, err = configHash(ctx, f.config); err != nil {
 			return o, err
 		}
 	case f.hash == "":
@@ -96,13 +96,13 @@ func (f *keyFlags) signOptions() (modsig.SignOptions, error) {
 	return o, nil
 }
 
-func configHash(path string) (string, error) {
-	f, err := os.Open(path)
+func configHash(ctx context.Context, path string) (string, error) {
+	f, err := openUntilDone(ctx, path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close() // read only
-	c, err := readConfig(path, f)
+	c, err := readConfig(path, untilDone{ctx, f})
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +115,7 @@ func configHash(path string) (string, error) {
 
 // open opens the key. n is how many programs of it may run at once.
 func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
-	cert, err := f.certificate()
+	cert, err := f.certificate(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -128,14 +128,14 @@ func (f *keyFlags) open(ctx context.Context, a *app, n int) (*keys.Key, error) {
 }
 
 // certificate reads the one that --cert names; nil if it names none.
-func (f *keyFlags) certificate() ([]byte, error) {
+func (f *keyFlags) certificate(ctx context.Context) ([]byte, error) {
 	switch {
 	case f.key == "":
 		return nil, usageError("no --key given")
 	case f.cert == "":
 		return nil, nil
 	}
-	cert, err := keys.ReadCertificate(f.cert)
+	cert, err := keys.ReadCertificate(ctx, f.cert)
 	if err != nil {
 		return nil, withHint(err, "--cert takes an X.509 certificate, PEM or DER")
 	}

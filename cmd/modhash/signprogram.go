@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ type awaited struct {
 	late          func()
 
 	timers [2]*time.Timer // since the last write; nil: none
+	ended  atomic.Bool    // after the timeout
 }
 
 func (p *awaited) Write(b []byte) (int, error) {
@@ -49,7 +51,10 @@ func (p *awaited) Write(b []byte) (int, error) {
 	p.stop()
 	p.timers[0] = time.AfterFunc(p.wait, p.late)
 	if p.timeout > 0 {
-		p.timers[1] = time.AfterFunc(p.timeout, func() { _ = p.cmd.Process.Kill() }) // it may have ended
+		p.timers[1] = time.AfterFunc(p.timeout, func() {
+			p.ended.Store(true)
+			_ = p.cmd.Process.Kill() // it may have ended
+		})
 	}
 	return p.runningProgram.Write(b)
 }
@@ -58,6 +63,16 @@ func (p *awaited) Read(b []byte) (int, error) {
 	n, err := p.runningProgram.Read(b)
 	p.stop()
 	return n, err
+}
+
+// Close says why the program ended if it was not by itself.
+func (p *awaited) Close() error {
+	p.stop()
+	err := p.runningProgram.Close()
+	if p.ended.Load() {
+		return fmt.Errorf("none came within %v, which is how long --key-timeout waits", p.timeout)
+	}
+	return err
 }
 
 func (p *awaited) stop() {

@@ -78,7 +78,7 @@ func TestAwaited(t *testing.T) {
 
 // TestKeyTimeout ends a program that does not answer.
 func TestKeyTimeout(t *testing.T) {
-	if _, err := exec.LookPath("cat"); err != nil {
+	if _, err := exec.LookPath("sleep"); err != nil {
 		t.Fatal(err)
 	}
 	var stderr sharedBuffer
@@ -87,8 +87,8 @@ func TestKeyTimeout(t *testing.T) {
 	if err := os.WriteFile(module, ko.Module{Name: "m", Release: "6.12.0-test", Text: ko.Code("m", 900)}.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"sign", "--key", "exec:sh -c exec%20cat%20%3E/dev/null", "--cert", signingVectors + "rsa2048.der", "--key-timeout", "200ms", module}
-	if c := run(context.Background(), args, nil, &stdout, &stderr); c != 2 || !strings.Contains(stderr.String(), "without an answer") {
+	args := []string{"sign", "--key", "exec:sleep 60", "--cert", signingVectors + "rsa2048.der", "--key-timeout", "200ms", module}
+	if c := run(context.Background(), args, nil, &stdout, &stderr); c != 2 || !strings.Contains(stderr.String(), "without an answer (none came within 200ms, which is how long --key-timeout waits)") {
 		t.Errorf("exit code %d, %s", c, stderr.String())
 	}
 }

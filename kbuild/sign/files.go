@@ -60,6 +60,9 @@ func Open(ctx context.Context, paths []string) (*Files, error) {
 			if err != nil {
 				return nil, err
 			}
+			if !st.Mode().IsRegular() { // a pipe would be waited for
+				return nil, fmt.Errorf("%s: it is no regular file", p)
+			}
 			dirs = append(dirs, dir)
 			all = append(all, found{dir, file{filepath.Base(p), filepath.Base(p), p}})
 			continue

@@ -119,6 +119,9 @@ func (f *Files) look(ctx context.Context, o *Options, judge func(*subject) (bool
 func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (bool, *Obstacle, error)) (take bool, why *Obstacle, err error) {
 	file, err := f.root.Open(f.list[i].name)
 	if err != nil {
+		if st, lerr := f.root.Lstat(f.list[i].name); lerr == nil && st.Mode()&fs.ModeSymlink != 0 {
+			return false, nil, errors.New("it is a symbolic link out of the folder: name the file that it leads to")
+		}
 		return false, nil, bare(err)
 	}
 	defer file.Close() // read only
@@ -278,6 +281,9 @@ func readListed(dir string) (*listed, error) {
 	name := filepath.Join(dir, manifestName)
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, lerr := os.Lstat(name); lerr == nil {
+			return nil, fmt.Errorf("%s: a symbolic link that leads nowhere", name)
+		}
 		return nil, nil
 	}
 	if err != nil {

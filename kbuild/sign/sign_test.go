@@ -28,7 +28,7 @@ const vectors = "../../testdata/vectors/signing/"
 
 func openKey(t testing.TB, name string) *modsig.SigningKey {
 	t.Helper()
-	cert, err := keys.ReadCertificate(vectors + name + ".der")
+	cert, err := keys.ReadCertificate(t.Context(), vectors+name+".der")
 	if err != nil {
 		t.Fatal(err)
 	}

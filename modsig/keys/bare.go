@@ -50,7 +50,7 @@ func OpenBare(ctx context.Context, name string, public crypto.PublicKey, o *Opti
 	}
 	signer, _, err := readSigner(ctx, path, o)
 	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", path, err)
+		return nil, fmt.Errorf("key %s: %w", withoutPIN(path), err)
 	}
 	return &BareKey{Signer: signer}, nil
 }

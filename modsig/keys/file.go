@@ -179,9 +179,10 @@ func parseDER(der []byte, pin func() ([]byte, error)) (crypto.Signer, error) {
 
 // ReadCertificate reads the certificate in a file as scripts/sign-file does: DER
 // if the file begins as one of 128 bytes or more does, else the first CERTIFICATE
-// of a PEM file, whatever lies before it.
-func ReadCertificate(path string) ([]byte, error) {
-	data, _, err := readAll(path)
+// of a PEM file, whatever lies before it. If the file is a pipe, its writer is waited
+// for no longer than ctx lasts.
+func ReadCertificate(ctx context.Context, path string) ([]byte, error) {
+	data, _, err := readFile(ctx, path)
 	if err == nil {
 		data, err = ParseCertificate(data)
 	}

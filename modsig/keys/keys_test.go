@@ -194,7 +194,7 @@ func TestExposed(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	der := read(t, vectors+"ecp384.der")
 	for _, path := range []string{vectors + "ecp384.der", vectors + "ecp384.crt", "testdata/both.pem"} {
-		got, err := ReadCertificate(path)
+		got, err := ReadCertificate(t.Context(), path)
 		if err != nil || !bytes.Equal(got, der) {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -204,7 +204,7 @@ func TestCertificates(t *testing.T) {
 			t.Errorf("%q was taken", data)
 		}
 	}
-	if _, err := ReadCertificate("testdata/none"); err == nil || !strings.Contains(err.Error(), "testdata/none: no such file") {
+	if _, err := ReadCertificate(t.Context(), "testdata/none"); err == nil || !strings.Contains(err.Error(), "testdata/none: no such file") {
 		t.Error(err)
 	}
 }

@@ -116,9 +116,18 @@ func openAny(ctx context.Context, name string, cert []byte, o *Options) (*Key, e
 	}
 	k, err := openFile(ctx, path, cert, o)
 	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", path, err)
+		return nil, fmt.Errorf("key %s: %w", withoutPIN(path), err)
 	}
 	return k, nil
+}
+
+// withoutPIN cuts the PIN off what was meant to be a URI, and is the path of no file.
+func withoutPIN(path string) string {
+	const pin = "pin-value="
+	if i := strings.Index(strings.ToLower(path), pin); i >= 0 {
+		return path[:i+len(pin)] + "…"
+	}
+	return path
 }
 
 func openFile(ctx context.Context, path string, cert []byte, o *Options) (*Key, error) {

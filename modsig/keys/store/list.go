@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -137,7 +138,7 @@ func read(dir, name string) Entry {
 			e.Hash = strings.TrimSpace(string(text))
 		}
 	}
-	der, err := keys.ReadCertificate(filepath.Join(folder, CertificateDER))
+	der, err := keys.ReadCertificate(context.Background(), filepath.Join(folder, CertificateDER))
 	if err != nil {
 		e.Fault = err
 		return e
