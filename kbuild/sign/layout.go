@@ -101,7 +101,10 @@ func (s *Store) write(name string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(full), 0o777); err != nil {
 		return err
 	}
-	return outfile.Bytes(full, outfile.Options{NoSync: true}, content)
+	if err := outfile.Bytes(full, outfile.Options{NoSync: true}, content); err != nil {
+		return fmt.Errorf("writing %s: %w", full, outfile.Bare(err))
+	}
+	return nil
 }
 
 // reader finds signatures by their names; fs.ErrNotExist if there is none.
