@@ -15,22 +15,19 @@ import (
 )
 
 // check reads the new file and compares it with what was wanted, byte for byte:
-// the format, the payload and the trailer. It sets the numbers in res.
+// the format, the payload and the trailer. It sets the size in res.
 func (j *job) check(ctx context.Context, dst *product, res *Result, outcome Outcome) error {
 	size, err := dst.size()
 	if err != nil {
 		return err
 	}
 	res.After = size
-	res.Same, err = j.commonPrefix(ctx, j.src, j.size, dst, size)
-	if err != nil {
-		return err
-	}
 	if outcome == Unchanged {
-		if res.Same != size || size != j.size {
-			return fmt.Errorf("%w: the copy differs at offset %d", ErrVerify, res.Same)
+		same, err := j.commonPrefix(ctx, j.src, j.size, dst, size)
+		if err == nil && (same != size || size != j.size) {
+			err = fmt.Errorf("%w: the copy differs at offset %d", ErrVerify, same)
 		}
-		return nil
+		return err
 	}
 	if err := forKernel(dst, j.target.Module.Compression); err != nil {
 		return err

@@ -3,7 +3,6 @@
 package rewrite
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -49,7 +48,7 @@ func (w *worker) rewrite(ctx context.Context, g []int, res *Result) (err error) 
 		return err
 	}
 	res.Compression = j.target.Module.Compression
-	res.Before, res.After, res.Same = j.size, j.size, j.size
+	res.Before, res.After = j.size, j.size
 	outcome, err := j.decide(ctx)
 	if err != nil {
 		return err
@@ -270,11 +269,17 @@ func (w *worker) outName(i int) string {
 	return w.files[i].Name
 }
 
+// makeFolder makes that of a file, if it is not that of the file before.
 func (w *worker) makeFolder(name string) error {
-	if w.Out == nil {
+	dir := path.Dir(name)
+	if w.Out == nil || dir == w.made {
 		return nil
 	}
-	return outfile.Bare(w.Out.MkdirAll(path.Dir(name), 0o755))
+	if err := w.Out.MkdirAll(dir, 0o755); err != nil {
+		return outfile.Bare(err)
+	}
+	w.made = dir
+	return nil
 }
 
 func (w *worker) create(name string) (*product, error) {
@@ -290,11 +295,12 @@ func (j *job) write(ctx context.Context, dst *product, fill func(io.Writer) erro
 	if j.sink != nil {
 		sink = j.sink(sink)
 	}
-	buf := bufio.NewWriterSize(&ctxWriter{ctx, sink}, 256<<10)
-	if err := fill(buf); err != nil {
+	j.buf.Reset(&ctxWriter{ctx, sink})
+	defer j.buf.Reset(nil)
+	if err := fill(j.buf); err != nil {
 		return err
 	}
-	return buf.Flush()
+	return j.buf.Flush()
 }
 
 // encode writes payload and trailer, compressed as the old file is.

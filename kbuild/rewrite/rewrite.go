@@ -194,11 +194,6 @@ type Result struct {
 	Compression kmod.Compression
 	Before      int64 // size in bytes of the file before
 	After       int64 // and after
-	// Same is how many bytes at the start of the old and of the new file are
-	// equal. For an uncompressed file that is at least the payload; for a
-	// compressed one it is most of the file if it was made by the same
-	// compressor, and next to nothing otherwise.
-	Same int64
 	// Dropped are the extended attributes that were not kept, because they are
 	// over the old contents, or, with [Options.Out], not allowed to be set.
 	Dropped []string

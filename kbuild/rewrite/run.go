@@ -3,6 +3,7 @@
 package rewrite
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -193,10 +194,12 @@ type worker struct {
 	enc   *codec.Encoder
 	dec   *codec.Decoder // of new files
 	chunk [2][64 << 10]byte
+	buf   *bufio.Writer // of new files
+	made  string        // the folder in Out that was made last, or was there
 }
 
 func (r *run) newWorker() *worker {
-	return &worker{run: r, old: kmod.NewOpener(&r.Open), enc: codec.NewEncoder(), dec: codec.NewDecoder()}
+	return &worker{run: r, old: kmod.NewOpener(&r.Open), enc: codec.NewEncoder(), dec: codec.NewDecoder(), buf: bufio.NewWriterSize(nil, 256<<10)}
 }
 
 func (w *worker) close() {
