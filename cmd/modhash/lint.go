@@ -36,9 +36,11 @@ The environment is that of this process, so run it as make is run; --env says wh
 is given to make besides. A build that was made elsewhere needs --no-env.
 
 --leak and --leaks look for strings in the modules (decompressed), the kernel image
-(unpacked, its embedded .config too), vmlinux and other files of BUILD. --leaks takes
-the names of this host and user, the folders of the trees, and the day on which image
-and vmlinux were made, but none that KBUILD_BUILD_USER, _HOST or _TIMESTAMP say.
+(unpacked, its embedded .config too), vmlinux, compressed debug information, and what
+else BUILD installs: its other files, where its links lead, and in packages what they
+say of their maker. --leaks takes the names of this host and user, the folders of the
+trees, and the day on which image and vmlinux were made, but none that
+KBUILD_BUILD_USER, _HOST or _TIMESTAMP say.
 
 A rule that lacks a fact says so: it is neither a finding nor none.`
 

@@ -184,6 +184,13 @@ func (t *lintThings) scan(ctx context.Context, s *lint.Scanner, f *lintFlags, o 
 			return nil, 0, err
 		}
 		n += k
+		if n > 0 {
+			if r, k, err = s.Rest(ctx, t.build); err != nil {
+				return nil, 0, hintFor(err)
+			}
+			all.Join(r)
+			n += k
+		}
 	}
 	files := slices.Clone(t.files)
 	for _, dir := range t.builds {

@@ -25,6 +25,7 @@ func (s *Scanner) File(name string, r io.ReaderAt, size int64) (*Report, error) 
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	rep.addLeaks(name, leaks, sections(r, size, leaks))
+	s.compressed(rep, name, r, size)
 	return rep, nil
 }
 
@@ -91,11 +92,13 @@ func (s *Scanner) module(w *kmod.Opener, ref *kbuild.Ref, rep *Report) (err erro
 		return fmt.Errorf("reading %s: %w", ref.File.Path(), err)
 	}
 	rep.addLeaks(ref.Name, leaks, sections(p, p.Size(), leaks))
+	s.compressed(rep, ref.Name, p, p.Size())
 	return nil
 }
 
-// addLeaks turns leaks into findings; in names the section of each.
-func (r *Report) addLeaks(name string, leaks []Leak, in []string) {
+// addLeaks turns leaks into findings; where says behind the offset of each what part of
+// the file that is in.
+func (r *Report) addLeaks(name string, leaks []Leak, where []string) {
 	for i, l := range leaks {
 		f := Finding{Rule: "leak-" + string(l.Kind), Severity: Error, File: name, Fix: leakFixes[l.Kind]}
 		for _, rule := range leakRules {
@@ -103,15 +106,11 @@ func (r *Report) addLeaks(name string, leaks []Leak, in []string) {
 				f.Why = rule.Why
 			}
 		}
-		where := ""
-		if in[i] != "" {
-			where = " in section " + quote(in[i])
-		}
 		times := "once"
 		if l.Count > 1 {
 			times = fmt.Sprintf("%d times, first", l.Count)
 		}
-		f.Found = fmt.Sprintf("%s %s at offset %d%s: %s", quote(l.Text), times, l.Offset, where, quote(l.Context))
+		f.Found = fmt.Sprintf("%s %s at offset %d%s: %s", quote(l.Text), times, l.Offset, where[i], quote(l.Context))
 		r.Findings = append(r.Findings, f)
 	}
 }
@@ -123,8 +122,8 @@ var leakFixes = map[Kind]string{
 	Date: "set KBUILD_BUILD_TIMESTAMP, and SOURCE_DATE_EPOCH for code that uses __DATE__",
 }
 
-// sections returns for each leak the name of the ELF section in which it is; ""
-// where there is none, as in a file that is not ELF.
+// sections says for each leak in which ELF section it is; "" where there is none, as in
+// a file that is not ELF.
 func sections(r io.ReaderAt, size int64, leaks []Leak) []string {
 	names := make([]string, len(leaks))
 	if len(leaks) == 0 {
@@ -137,7 +136,7 @@ func sections(r io.ReaderAt, size int64, leaks []Leak) []string {
 	for i, l := range leaks {
 		for _, s := range f.Sections {
 			if s.Type != elfview.SHTNobits && uint64(l.Offset) >= s.Offset && uint64(l.Offset)-s.Offset < s.Size {
-				names[i] = s.Name
+				names[i] = " in section " + quote(s.Name)
 			}
 		}
 	}
