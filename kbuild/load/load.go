@@ -174,8 +174,8 @@ type Answer struct {
 	Taint string
 	// Log is what the kernel logs, without the time. Lines about a taint it logs once,
 	// of the first module that gives it. What libraries of the kernel log of a signature
-	// that they do not understand is left out, as are lines about other taints. Of
-	// symbols that it refuses the first 100 are told.
+	// that they do not understand is left out, as are lines about other taints and lines
+	// with addresses. Of symbols that it refuses the first 100 are told.
 	Log []string
 }
 

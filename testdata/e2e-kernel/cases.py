@@ -9,7 +9,7 @@ KIND tampered: one module with a trailer that is right, and with many that are
 not. KIND signed: signatures only. KIND outside: every installed module, and then
 those from elsewhere in the folder outside=FOLDER, as they are, changed and
 stripped. KIND versions: the module outside=FILE with other versions of symbols, and
-other=FILE of another build. KIND compressed: one module in the ways that its compression can be. KIND
+other=FILE of another build; and a module of the build that is an odd ELF file. KIND compressed: one module in the ways that its compression can be. KIND
 covert, one, zero, levels0, levels33, highbit: for a kernel with another root, which
 is written to FOLDER/root as LEVELS HEX:
 
@@ -38,7 +38,7 @@ they agree with the kernel's and the program's by being right.
 The names of cases are those of upstream's recorded answers where they are the
 same thing. First letter: a valid, b no marker or forced, c too short, d unknown
 type, e length, f fields that are zero, g length of the proof, h no match, k
-signatures, l two trailers, o from elsewhere, v versions, z compression.
+signatures, l two trailers, o from elsewhere, v versions, w odd ELF files, z compression.
 """
 
 import hashlib
@@ -409,6 +409,100 @@ def versions(build, cases):
     # Never IGNORE_VERMAGIC: that would load it, and its struct module has other fields.
     asked("v08-other-build", other, 0, IGNORE_MODVERSIONS)
     cases.add("v09-already-loaded", build.installed(at), keep=True)
+    odd(build, cases)
+
+
+class Elf:
+    """A module's ELF file of 64 bits, in which single fields are changed."""
+
+    HEADER = {"class": (4, "B"), "order": (5, "B"), "type": (16, "H"), "machine": (18, "H"),
+              "table": (40, "Q"), "entry": (58, "H"), "num": (60, "H"), "strings": (62, "H")}
+    SECTION = {"name": (0, "I"), "type": (4, "I"), "flags": (8, "Q"), "offset": (24, "Q"),
+               "size": (32, "Q"), "link": (40, "I"), "info": (44, "I")}
+
+    def __init__(self, data):
+        self.data = data
+        table, = self.get("<Q", 40)
+        num, strings = self.get("<HH", 60)
+        self.at = [table + 64 * i for i in range(num)]
+        names = self.get("<Q", self.at[strings] + 24)[0]
+        self.names = []
+        for at in self.at:
+            start = names + self.get("<I", at)[0]
+            self.names.append(data[start:data.index(b"\0", start)].decode())
+
+    def get(self, form, at):
+        return struct.unpack_from(form, self.data, at)
+
+    def put(self, form, at, value):
+        data = bytearray(self.data)
+        struct.pack_into(form, data, at, value)
+        return bytes(data)
+
+    def header(self, field, value):
+        at, form = self.HEADER[field]
+        return self.put("<" + form, at, value)
+
+    def section(self, name, field, value):
+        at, form = self.SECTION[field]
+        return self.put("<" + form, self.at[self.names.index(name)] + at, value)
+
+    def place(self, name):
+        """Where the content of a section is."""
+        return self.get("<Q", self.at[self.names.index(name)] + 24)[0]
+
+    def symbol(self, wanted):
+        """Where a symbol is."""
+        at, names = self.place(".symtab"), self.place(".strtab")
+        while True:
+            start = names + self.get("<I", at)[0]
+            if self.data[start:self.data.index(b"\0", start)] == wanted:
+                return at
+            at += 24
+
+
+def odd(build, cases):
+    """Nothing that the kernel does not refuse may harm it: these files load, or do not."""
+    name = next(n for n in build.names if os.path.basename(n) == "crc4")
+    elf = Elf(build.payloads[build.names.index(name)])
+    symbol, relocation = elf.symbol(b"crc4"), elf.place(".rela.text")
+    versions = elf.place("__versions")
+    for ident, data in (
+            ("as-built", elf.data),
+            ("class-1", elf.header("class", 1)),
+            ("class-77", elf.header("class", 77)),
+            ("big-endian", elf.header("order", 2)),
+            ("executable", elf.header("type", 2)),
+            ("machine-183", elf.header("machine", 183)),
+            ("table-at-0", elf.header("table", 0)),
+            ("table-at-the-end", elf.header("table", len(elf.data) - 64)),
+            ("entries-of-65", elf.header("entry", 65)),
+            ("no-sections", elf.header("num", 0)),
+            ("names-in-section-1", elf.header("strings", 1)),
+            ("names-in-no-section", elf.header("strings", 0xffff)),
+            ("cut-in-the-header", elf.data[:63]),
+            ("cut", elf.data[:len(elf.data) // 2]),
+            ("name-of-a-section", elf.section(".text", "name", 1 << 31)),
+            ("names-not-ended", elf.section(".shstrtab", "size", 7)),
+            ("section-outside", elf.section(".text", "size", 1 << 40)),
+            ("two-modinfo", elf.section(".comment", "name", elf.get("<I", elf.at[elf.names.index(".modinfo")])[0])),
+            ("symbols-named-in-text", elf.section(".symtab", "link", elf.names.index(".text"))),
+            ("symbols-named-nowhere", elf.section(".symtab", "link", 99)),
+            ("no-symbols", elf.section(".symtab", "type", 1)),
+            ("written-and-executed", elf.section(".text", "flags", 7)),
+            ("struct-module-not-loaded", elf.section(".gnu.linkonce.this_module", "flags", 1)),
+            ("struct-module-without-bytes", elf.section(".gnu.linkonce.this_module", "type", 8)),
+            ("common-symbol", elf.put("<H", symbol + 6, 0xfff2)),
+            ("symbol-of-no-section", elf.put("<H", symbol + 6, 99)),
+            ("needs-what-it-exports", elf.put("<H", symbol + 6, 0)),
+            ("unknown-relocation", elf.put("<I", relocation + 8, 9)),
+            ("relocations-without-addend", elf.section(".rela.text", "type", 9)),
+            ("relocation-where-code-is", elf.put("<Q", relocation, 0)),
+            ("no-table-of-checksums", elf.section("__kcrctab_gpl", "flags", 0)),
+            ("versions-not-loaded", elf.section("__versions", "flags", 0)),
+            ("version-of-33-bits", elf.put("<B", versions + 4, 1)),
+            ("versions-cut", elf.section("__versions", "size", 63))):
+        cases.add("w-" + ident, data)
 
 
 def compressed(build, cases):
@@ -447,10 +541,17 @@ def compressed(build, cases):
                   run("xz", "--check=crc32", "--lzma2=dict=64MiB", "-c", data=plain), flags=COMPRESSED)
         cases.add("z25-blocks.xz", run("xz", "--check=crc32", "--block-size=4KiB", "-c", data=plain),
                   flags=COMPRESSED)
+        cases.add("z26-damaged-header.xz", flipped(whole, 7), flags=COMPRESSED)
+        cases.add("z27-damaged-header-of-block.xz", flipped(whole, 14), flags=COMPRESSED)
     if how == "zstd":
         skippable = b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"none"
         cases.add("z30-skippable-before.zst", skippable + whole, flags=COMPRESSED)
         cases.add("z31-skippable-behind.zst", whole + skippable, flags=COMPRESSED)
+        frame = b"\x28\xb5\x2f\xfd"
+        cases.add("z32-reserved-bit.zst", whole[:4] + bytes([whole[4] | 8]) + whole[5:], flags=COMPRESSED)
+        cases.add("z33-dictionary.zst", frame + b"\x01\x58\x05\x01\0\0", flags=COMPRESSED)
+        cases.add("z34-block-above-the-window.zst", frame + b"\0\0" + struct.pack("<I", 2000 << 3 | 1)[:3], flags=COMPRESSED)
+        cases.add("z35-wrong-content.zst", flipped(whole, -2), flags=COMPRESSED)
     if how == "gzip":
         named = bytearray(whole)
         named[3] |= 8  # FNAME

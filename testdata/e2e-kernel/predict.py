@@ -26,9 +26,10 @@ ONCE = re.compile(r".*(: kernel tainted\.|taints kernel\.| - tainting kernel)$")
 # What it logs of ten modules in five seconds.
 RATELIMITED, BURST = re.compile(r"Lockdown: .* is restricted; "), 10
 # What check-load says not to tell: what init functions log, the kernel's parser of
-# signatures, and what follows from a taint.
+# signatures, what follows from a taint, and lines with addresses.
 UNTOLD = re.compile(r"(brd|loop): module loaded$|modhash_test: loaded$|romfs: ROMFS |outside: crc7 is |PKCS7: |Unsupported digest algo: |"
-                    r"Disabling lock debugging due to kernel taint$|lockdown: .* callbacks suppressed$")
+                    r"Disabling lock debugging due to kernel taint$|lockdown: .* callbacks suppressed$|"
+                    r"module: x86/modules: Invalid relocation target, ")
 
 
 def predict(check, image, call, flags, files, alone):
