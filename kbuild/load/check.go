@@ -146,7 +146,7 @@ func (d *decision) run(req Request, f kmod.Compression) error {
 		return err
 	}
 	d.exports()
-	d.named()
+	d.sysfs()
 	return nil
 }
 

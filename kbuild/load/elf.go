@@ -51,6 +51,7 @@ type module struct {
 	size      int // of the kernel's struct module
 
 	file       *elfview.File
+	length     int64  // of the file
 	bounds     Fact   // the kernel refuses names of symbols outside of their table
 	noExtended bool   // and does not know extended versions
 	doubt      string // why a kernel that does not look at the bounds may refuse the module
@@ -85,7 +86,7 @@ func (k *Kernel) readModule(r io.ReaderAt, size int64) (*module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &module{machine: elfview.MachineName(f.Machine), size: k.Struct, file: f, bounds: k.bounds, noExtended: k.extended == No}
+	m := &module{machine: elfview.MachineName(f.Machine), size: k.Struct, file: f, length: size, bounds: k.bounds, noExtended: k.extended == No}
 	for _, read := range []func(*elfview.File) error{m.readModinfo, m.readName, m.readVersions, m.readSymbols, m.readExports} {
 		var fe *elfview.FormatError
 		if err := read(f); errors.As(err, &fe) {
@@ -123,12 +124,37 @@ func (m *module) readModinfo(f *elfview.File) error {
 	if err != nil {
 		return err
 	}
+	if b, err = m.ended(f, s, b); err != nil {
+		return err
+	}
 	for x := range bytes.SplitSeq(b, []byte{0}) {
 		if len(x) > 0 && len(m.modinfo) < maxNames {
 			m.modinfo = append(m.modinfo, string(x))
 		}
 	}
 	return nil
+}
+
+// maxInfo is above the length in bytes of any line of .modinfo.
+const maxInfo = 64 << 10
+
+// ended is the content of .modinfo with the rest of its last line: the kernel reads
+// that, and the first one in any case, up to its zero byte wherever it is.
+func (m *module) ended(f *elfview.File, s *elfview.Section, b []byte) ([]byte, error) {
+	if len(b) > 0 && b[len(b)-1] == 0 {
+		return b, nil
+	}
+	behind := elfview.Section{Type: elfview.SHTProgbits, Offset: s.Offset + s.Size}
+	behind.Size = min(uint64(m.length)-behind.Offset, maxInfo)
+	rest, err := content(f, &behind)
+	if err != nil {
+		return nil, err
+	}
+	end := bytes.IndexByte(rest, 0)
+	if end < 0 {
+		return nil, &notRead{"a line of .modinfo that does not end"}
+	}
+	return append(bytes.Clone(b), rest[:end]...), nil
 }
 
 // info returns the first value of a key of .modinfo.

@@ -51,6 +51,7 @@ type Kernel struct {
 	AnySpace   Fact // CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS
 	Decompress Fact // CONFIG_MODULE_DECOMPRESS
 	StrictRWX  Fact // CONFIG_STRICT_MODULE_RWX
+	Kallsyms   Fact // CONFIG_KALLSYMS
 
 	Decompressor kmod.Compression // of CONFIG_MODULE_DECOMPRESS; None: not known
 
@@ -189,7 +190,7 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 		"MODULES": &k.Modules, "MODULE_SIG": &k.Signatures, "MODULE_SIG_FORCE": &k.Enforced,
 		"SECURITY_LOCKDOWN_LSM": &k.Lockdown, "MODULE_FORCE_LOAD": &k.ForceLoad, "MODVERSIONS": &k.Versions,
 		"LIVEPATCH": &k.Livepatch, "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS": &k.AnySpace, "MODULE_DECOMPRESS": &k.Decompress,
-		"STRICT_MODULE_RWX": &k.StrictRWX,
+		"STRICT_MODULE_RWX": &k.StrictRWX, "KALLSYMS": &k.Kallsyms,
 	} {
 		*f = is(name)
 	}

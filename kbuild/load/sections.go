@@ -73,11 +73,59 @@ func (d *decision) exports() {
 	}
 }
 
-// named refuses a module without a name, of which sysfs makes no folder.
-func (d *decision) named() {
+// sysfs refuses what the kernel cannot make a folder of in /sys/module: a module
+// without a name, and with CONFIG_KALLSYMS two sections of one name.
+func (d *decision) sysfs() {
+	const name = "sysfs"
 	if d.mod.name == "" {
-		d.stop("sysfs", modsig.EINVAL, "", "the module has no name")
+		d.stop(name, modsig.EINVAL, "", "the module has no name")
+		return
 	}
+	if d.k.Kallsyms == No || d.auth.own {
+		return
+	}
+	seen := map[string]bool{}
+	for _, s := range d.mod.kept() {
+		if !seen[s] {
+			seen[s] = true
+			continue
+		}
+		errnos := []Errno{eExist}
+		if d.k.Kallsyms == Maybe || !refusesTwice(d.k.Release) {
+			errnos = append(errnos, success)
+		}
+		d.add(name, fmt.Sprintf("sysfs: cannot create duplicate filename '/module/%s/sections/%s'", d.mod.name, s), errnos,
+			"two sections %s, of each of which the kernel makes a file", s)
+		return
+	}
+}
+
+// kept are the names of the sections that stay in memory.
+func (m *module) kept() (names []string) {
+	symbols := uint32(0)
+	for i := range m.file.Sections {
+		if s := &m.file.Sections[i]; i > 0 && s.Type == shtSymtab {
+			symbols = s.Link
+		}
+	}
+	versions, percpu := allocated(m.file, "__versions"), allocated(m.file, ".data..percpu")
+	for i := range m.file.Sections {
+		s := &m.file.Sections[i]
+		always := i > 0 && (s.Type == shtSymtab || uint32(i) == symbols)
+		if s.Size > 0 && (always || s.Flags&elfview.SHFAlloc != 0 && s.Name != ".modinfo" && s != versions && s != percpu) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// refusesTwice reports whether that kernel refuses a module of which it cannot make all
+// files: all since 6.13, and Linux 6.12 since a stable release not later than 6.12.117.
+// Older ones only complained.
+func refusesTwice(release string) bool {
+	var major, minor, patch int
+	n, _ := fmt.Sscanf(release, "%d.%d.%d", &major, &minor, &patch)
+	return n >= 2 && (major > 6 || major == 6 && (minor > 12 || minor == 12 && patch >= 117))
 }
 
 // Types of relocations of x86-64 that arch/x86/kernel/module.c knows, and how many

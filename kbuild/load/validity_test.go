@@ -120,6 +120,10 @@ func TestOddities(t *testing.T) {
 	wx := file{crcs: right(), edit: with(vmlinux.Section{Name: ".text", Type: 1, Flags: 7, Data: []byte{0}})}.bytes()
 	exports := file{crcs: right(), exports: []string{"own"}, edit: with(vmlinux.Section{Name: "__ksymtab", Type: 1, Flags: 2, Data: make([]byte, 12)})}.bytes()
 	kcrctab := file{crcs: right(), exports: []string{"own"}, edit: with(vmlinux.Section{Name: "__ksymtab", Type: 1, Flags: 2, Data: make([]byte, 12)}, vmlinux.Section{Name: "__kcrctab", Type: 1, Flags: 2})}.bytes()
+	data := vmlinux.Section{Name: ".data", Type: 1, Flags: 3, Data: []byte{1}}
+	note := vmlinux.Section{Name: ".note", Type: 7, Data: []byte{1}}
+	twice := file{crcs: right(), edit: with(note, note, data, data)}.bytes()
+	symtab := file{crcs: right(), edit: with(vmlinux.Section{Name: ".symtab", Type: 1, Flags: 3, Data: []byte{1}})}.bytes()
 	extended := file{ext: right()}.bytes()
 	for _, test := range []struct {
 		name   string
@@ -133,14 +137,33 @@ func TestOddities(t *testing.T) {
 		{"flags of exported symbols", exports, func(k *Kernel, f Fact) { k.flags, k.ForceLoad = f, Yes }, success, success, eNoExec},
 		{"exports without checksums", exports, func(k *Kernel, f Fact) { k.ForceLoad = f }, eNoExec, unknown, success},
 		{"table of checksums, but empty", kcrctab, func(k *Kernel, f Fact) { k.ForceLoad = f }, success, success, success},
+		{"two sections of a name", twice, func(k *Kernel, f Fact) { k.Kallsyms, k.Release = f, "6.12.117+deb12-amd64" }, success, unknown, eExist},
+		{"two sections of a name, older kernel", twice, func(k *Kernel, f Fact) { k.Kallsyms, k.Release = f, "6.1.0" }, success, unknown, unknown},
+		{"name of the table of symbols", symtab, func(k *Kernel, f Fact) { k.Kallsyms, k.Release = f, "7.2.13" }, success, unknown, eExist},
 		{"extended versions", extended, func(k *Kernel, f Fact) { k.extended = f }, eNoExec, success, success},
 	} {
 		for f, want := range map[Fact]Errno{No: test.no, Maybe: test.maybe, Yes: test.yes} {
 			k := open(t)
+			k.Kallsyms = No
 			test.kernel(k, f)
 			if a := check(t, k, test.b, Request{Call: FinitModule}, Permissive).Answers[0]; a.Errno != want {
 				t.Errorf("%s: %v: %q, want %q", test.name, f, a.Errno, want)
 			}
+		}
+	}
+}
+
+// TestModinfoEnds: the first line counts, and the last one to its end, whatever size the
+// section has.
+func TestModinfoEnds(t *testing.T) {
+	k := open(t)
+	k.ForceLoad = Yes
+	for size, want := range map[uint64]string{0: "OF", 12: "OF", 13: "F", 19: "F", 20: "F"} {
+		b := file{crcs: right()}.bytes() // license=GPL, intree=Y, vermagic=…
+		table := binary.LittleEndian.Uint64(b[40:])
+		binary.LittleEndian.PutUint64(b[table+64+32:], size)
+		if a := check(t, k, b, Request{Call: FinitModule}, Permissive).Answers[0]; a.Taint != orderTaints(want) {
+			t.Errorf("%d bytes: %v %q, want %q", size, a.Loads, a.Taint, want)
 		}
 	}
 }
