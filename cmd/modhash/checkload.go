@@ -31,6 +31,8 @@ taint, and what the kernel logs.
   lockdown     lockdown=integrity or confidentiality
   enforcing+lockdown
 
+A kernel that enforces or is locked down by its configuration does so in every mode.
+
 What the image tells is used: its hashset, its built-in certificates, its release
 and vermagic, an embedded .config. The rest is given: the .config with --config,
 further certificates that the running system trusts (MOK, secondary keyring) or a

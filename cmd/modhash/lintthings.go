@@ -212,6 +212,10 @@ func (t *lintThings) findConfig(ctx context.Context, f *lintFlags, o *kbuild.Opt
 		}
 		return t.setConfig(path+" (config)", bytes.NewReader(text))
 	}
+	if len(t.files) > 0 && t.build == nil {
+		return withHint(fmt.Errorf("%s: neither a configuration in text nor an image with one: %w", t.files[0], errNoConfig),
+			"name a .config; zcat unpacks one that is compressed")
+	}
 	return withHint(errNoConfig, "name a .config; zcat /proc/config.gz | modhash lint - takes that of the running kernel")
 }
 

@@ -141,6 +141,7 @@ func (d *decision) run(req Request, f kmod.Compression) error {
 	d.duplicate()
 	d.writable()
 	d.exportTables()
+	d.imports()
 	d.symbols()
 	if err := d.relocations(); err != nil {
 		return err

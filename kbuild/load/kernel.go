@@ -45,6 +45,7 @@ type Kernel struct {
 	Hashes     Fact // CONFIG_MODULE_HASHES
 	Enforced   Fact // CONFIG_MODULE_SIG_FORCE
 	Lockdown   Fact // CONFIG_SECURITY_LOCKDOWN_LSM
+	LockedDown Fact // always: CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY or _CONFIDENTIALITY
 	ForceLoad  Fact // CONFIG_MODULE_FORCE_LOAD
 	Versions   Fact // CONFIG_MODVERSIONS
 	Livepatch  Fact // CONFIG_LIVEPATCH
@@ -74,6 +75,7 @@ type Kernel struct {
 
 	bounds   Fact // refuses names of symbols outside of their table
 	extended Fact // knows extended versions
+	imports  Fact // refuses the import of namespaces of symbols for certain modules
 	flags    Fact // wants __kflagstab beside exported symbols
 
 	refuses bool             // the image has the message of a refused module
@@ -194,6 +196,7 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 	} {
 		*f = is(name)
 	}
+	k.LockedDown = lockedDown(cfg)
 	if k.Hashes == Maybe { // what the image holds goes before what is said of it
 		k.Hashes = is("MODULE_HASHES")
 	}
@@ -206,6 +209,21 @@ func (k *Kernel) configure(cfg *kconfig.File) {
 			k.Decompressor = c
 		}
 	}
+}
+
+// lockedDown is whether the kernel is locked down from the start. A module of security
+// that is not in the list CONFIG_LSM is not started, but for the early ones, unless
+// the command line has another list.
+func lockedDown(cfg *kconfig.File) Fact {
+	is := func(name string) bool { v, _ := cfg.Get(name); return v == kconfig.Yes }
+	if !is("SECURITY_LOCKDOWN_LSM") || !is("LOCK_DOWN_KERNEL_FORCE_INTEGRITY") && !is("LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY") {
+		return No
+	}
+	list, set := cfg.Get("LSM")
+	if set && !is("SECURITY_LOCKDOWN_LSM_EARLY") && !slices.Contains(strings.Split(strings.Trim(string(list), `"`), ","), "lockdown") {
+		return No
+	}
+	return Yes
 }
 
 // revokes is whether something may be revoked that is not known. The certificates of

@@ -21,6 +21,7 @@
 //	duplicate   a module of that name is loaded
 //	sections    none is both writable and executable, with CONFIG_STRICT_MODULE_RWX
 //	exports     beside exported symbols are their checksums, and their flags
+//	namespaces  none that is for certain modules is imported by name
 //	symbols     what the module needs is exported, with that checksum, licence and namespace
 //	relocations of x86-64: types that the kernel knows, of places that are zero
 //	exports     what the module exports is not exported already

@@ -40,7 +40,7 @@ func (k *Kernel) decide(o outcome, m Mode) Errno {
 		return o.errno
 	case k.enforces(m):
 		return modsig.EKEYREJECTED
-	case (m == Lockdown || m == Both) && k.Lockdown != No:
+	case (m == Lockdown || m == Both || k.LockedDown == Yes) && k.Lockdown != No:
 		return ePerm
 	}
 	return success
@@ -52,7 +52,9 @@ func (k *Kernel) enforces(m Mode) bool {
 
 func (d *decision) policyText() string {
 	var all []string
+	soft := false
 	for _, o := range d.auth.outcomes {
+		soft = soft || o.soft()
 		s := ""
 		switch {
 		case o.unchecked:
@@ -68,7 +70,14 @@ func (d *decision) policyText() string {
 		}
 		all = append(all, s)
 	}
-	return strings.Join(all, "; or ")
+	text := strings.Join(all, "; or ")
+	switch {
+	case soft && d.k.Enforced == Yes:
+		text += "; this kernel always enforces (CONFIG_MODULE_SIG_FORCE)"
+	case soft && d.k.LockedDown == Yes && d.k.Lockdown != No:
+		text += "; this kernel is always locked down (CONFIG_LOCK_DOWN_KERNEL_FORCE_…)"
+	}
+	return text
 }
 
 // reason is how the kernel calls the soft results.

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/modsig"
@@ -52,6 +53,23 @@ func (d *decision) exportTables() {
 		errnos = d.force(eNoExec, "no versions for exported symbols")
 	}
 	d.add(name, "", errnos, "it exports symbols without checksums: taken with CONFIG_MODULE_FORCE_LOAD only")
+}
+
+// imports refuses a module that imports a namespace of symbols for certain modules by
+// name, which kernels since 6.16 do.
+func (d *decision) imports() {
+	for _, line := range d.mod.modinfo {
+		space, ok := strings.CutPrefix(line, "import_ns=")
+		if !ok || !strings.HasPrefix(space, "module:") || d.k.imports == No || d.auth.own {
+			continue
+		}
+		errnos := []Errno{ePerm}
+		if d.k.imports == Maybe {
+			errnos = append(errnos, success)
+		}
+		d.add("namespaces", d.mod.name+": module tries to import module namespace: "+space, errnos, "it imports the namespace %s, which is for the modules that it names", space)
+		return
+	}
 }
 
 // exports refuses a module that exports what is exported already.

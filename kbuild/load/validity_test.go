@@ -124,6 +124,7 @@ func TestOddities(t *testing.T) {
 	note := vmlinux.Section{Name: ".note", Type: 7, Data: []byte{1}}
 	twice := file{crcs: right(), edit: with(note, note, data, data)}.bytes()
 	symtab := file{crcs: right(), edit: with(vmlinux.Section{Name: ".symtab", Type: 1, Flags: 3, Data: []byte{1}})}.bytes()
+	imports := file{crcs: right(), info: []string{"license=GPL", "intree=Y", "import_ns=SPACE", "import_ns=module:kvm"}}.bytes()
 	extended := file{ext: right()}.bytes()
 	for _, test := range []struct {
 		name   string
@@ -140,6 +141,7 @@ func TestOddities(t *testing.T) {
 		{"two sections of a name", twice, func(k *Kernel, f Fact) { k.Kallsyms, k.Release = f, "6.12.117+deb12-amd64" }, success, unknown, eExist},
 		{"two sections of a name, older kernel", twice, func(k *Kernel, f Fact) { k.Kallsyms, k.Release = f, "6.1.0" }, success, unknown, unknown},
 		{"name of the table of symbols", symtab, func(k *Kernel, f Fact) { k.Kallsyms, k.Release = f, "7.2.13" }, success, unknown, eExist},
+		{"namespace for certain modules", imports, func(k *Kernel, f Fact) { k.imports = f }, success, unknown, ePerm},
 		{"extended versions", extended, func(k *Kernel, f Fact) { k.extended = f }, eNoExec, success, success},
 	} {
 		for f, want := range map[Fact]Errno{No: test.no, Maybe: test.maybe, Yes: test.yes} {

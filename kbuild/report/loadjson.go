@@ -30,6 +30,7 @@ type loadKernelDoc struct {
 	Signatures load.Fact      `json:"module_sig"`
 	Hashes     load.Fact      `json:"module_hashes"`
 	Enforced   load.Fact      `json:"module_sig_force"`
+	LockedDown load.Fact      `json:"lock_down_kernel_force"`
 	Hashset    hashset.Scheme `json:"hashset,omitempty"`
 	Root       *merkleDoc     `json:"root,omitempty"`
 	Keys       []text         `json:"trusted_keys"`
@@ -68,7 +69,7 @@ func LoadJSON(w io.Writer, l *Loading) error {
 		Schema: LoadSchema, Verdict: l.Verdict(), Modes: l.Modes, Modules: []loadModuleDoc{},
 		Kernel: loadKernelDoc{
 			Path: text(l.Image), Rules: k.Rules, Words: k.Words, Release: text(k.Release), Arch: k.Arch, Vermagic: text(k.Vermagic),
-			Signatures: k.Signatures, Hashes: k.Hashes, Enforced: k.Enforced, Keys: []text{},
+			Signatures: k.Signatures, Hashes: k.Hashes, Enforced: k.Enforced, LockedDown: k.LockedDown, Keys: []text{},
 		},
 	}
 	if s := k.Hashset; s != nil {
