@@ -41,6 +41,9 @@ func modinfo(p *pair) {
 		case u.Kind != units.Modinfo:
 		case x.Relation == compare.Moved:
 			p.claim(x, &modinfoOrder, "", "", "")
+		case u.Name == units.VermagicWords:
+			a, b := p.bytes(x)
+			p.vermagicWords(x, string(a), string(b))
 		case x.both():
 			a, b := p.bytes(x)
 			p.modinfoValue(x, u.Name, value(a), value(b))
@@ -78,7 +81,8 @@ func shown(b []byte) string {
 
 func (p *pair) modinfoValue(x *place, key string, a, b []byte) {
 	switch {
-	case key == "vermagic" && p.vermagic(x, string(a), string(b)):
+	case key == "vermagic" && isRelease(a) && isRelease(b):
+		p.claim(x, &release, "", string(a), string(b))
 	case key == "srcversion" && isSrcversion(a) && isSrcversion(b):
 		p.claim(x, &srcversion, "", "", "")
 	default:
@@ -86,48 +90,61 @@ func (p *pair) modinfoValue(x *place, key string, a, b []byte) {
 	}
 }
 
+// isRelease: the release of a kernel, as it names a folder.
+func isRelease(b []byte) bool {
+	const chars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+_~-"
+	return len(b) > 0 && len(b) <= 64 && b[0] >= '0' && b[0] <= '9' && len(bytes.Trim(b, chars)) == 0
+}
+
 // isSrcversion: 23 upper-case hex digits, as modpost writes an MD4.
 func isSrcversion(b []byte) bool {
 	return len(b) == 23 && len(bytes.Trim(b, "0123456789ABCDEF")) == 0
 }
 
-// vermagicWords are those that a kernel's build can put behind the release.
-var vermagicWords = map[string]bool{
+// magicWords are those that a kernel's build can put behind the release.
+var magicWords = map[string]bool{
 	"SMP": true, "preempt": true, "preempt_rt": true, "mod_unload": true, "modversions": true, "aarch64": true, "p2v8": true, "ARMv6": true, "ARMv7": true,
 	"MIPS32_R1": true, "MIPS32_R2": true, "MIPS64_R2": true, "RISCV": true, "riscv": true, "relocatable": true, "686": true,
 }
 
-// vermagic accounts for all of two vermagics, or for nothing: each word must be
-// one that a build writes.
-func (p *pair) vermagic(x *place, a, b string) bool {
-	ra, wordsA, randA, okA := cutVermagic(a)
-	rb, wordsB, randB, okB := cutVermagic(b)
+// vermagicWords accounts for all of the words of two vermagics, or for nothing: each must
+// be one that a build writes, once, with one blank between two.
+func (p *pair) vermagicWords(x *place, a, b string) {
+	wordsA, randA, okA := cutWords(a)
+	wordsB, randB, okB := cutWords(b)
 	switch {
 	case !okA || !okB:
-		return false
-	case ra != rb:
-		p.claim(x, &release, "", ra, rb)
+		p.claim(x, &modinfoChange, "vermagic", shown([]byte(strings.Trim(a, " \x00"))), shown([]byte(strings.Trim(b, " \x00"))))
 	case randA != randB:
 		p.claim(x, &randstruct, "", randA, randB)
 	default:
 		p.claim(x, &vermagicFlags, "", wordsA, wordsB)
 	}
-	return true
 }
 
-func cutVermagic(s string) (rel, words, rand string, ok bool) {
-	rel, rest, _ := strings.Cut(s, " ")
-	for _, w := range strings.Fields(rest) {
-		if strings.HasPrefix(w, "RANDSTRUCT_") {
-			rand = w
-			continue
-		}
-		if !vermagicWords[w] {
-			return rel, "", "", false
-		}
-		words += w + " "
+// cutWords splits the words of a vermagic, of which that of RANDSTRUCT is one apart.
+func cutWords(s string) (words, rand string, ok bool) {
+	s, ended := strings.CutSuffix(s, "\x00")
+	s, begun := strings.CutPrefix(strings.TrimSuffix(s, " "), " ")
+	if !begun || !ended {
+		return "", "", false
 	}
-	return rel, words, rand, rel != "" && cleanText([]byte(rel))
+	seen := map[string]bool{}
+	for w := range strings.SplitSeq(s, " ") {
+		seed, is := strings.CutPrefix(w, "RANDSTRUCT_")
+		switch {
+		case seen[w]:
+			return "", "", false
+		case is && rand == "" && seed != "" && strings.Trim(seed, "0123456789abcdef") == "":
+			rand = w
+		case !magicWords[w]:
+			return "", "", false
+		default:
+			words += w + " "
+		}
+		seen[w] = true
+	}
+	return words, rand, true
 }
 
 // releases are the two kernel releases by the vermagics; "" if unknown.

@@ -3,6 +3,7 @@
 package explain
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -108,5 +109,63 @@ func TestWrapped(t *testing.T) {
 	spoilt[len(spoilt)-60] ^= 1
 	if acc := explained(t, signA, spoilt); acc.Explained() {
 		t.Errorf("a spoilt signature is explained: %v", ids(acc))
+	}
+}
+
+// TestVermagic: a release and the words behind it are two things, each with its own cause;
+// words that no build writes so are content.
+func TestVermagic(t *testing.T) {
+	base := built(t, "base")
+	with := func(text string) []byte {
+		x := bytes.Clone(base)
+		at, n := sectionRange(t, x, ".note.gnu.build-id")
+		x[at+n-1] ^= 1
+		old := []byte("6.12.0-sample SMP preempt mod_unload modversions ")
+		if at := bytes.Index(x, old); at < 0 || len(text) != len(old) {
+			t.Fatalf("%q cannot be put there", text)
+		} else {
+			copy(x[at:], text)
+		}
+		return x
+	}
+	for text, want := range map[string][]string{
+		"6.13.0-sample SMP preempt mod_unload modversions ":  {"version.release"},
+		"6.13.0-samples12 SMP  mod_unload modversions 686 ":  {"change.modinfo", "version.release"},
+		"6.13.0-samples12 SMP mod_unload modversions 686  ":  {"change.modinfo", "version.release"},
+		"6.13.0-samples123 SMP mod_unload modversions 686 ":  {"modinfo.vermagic-flags", "version.release"},
+		"6.12.0-sample SMP SMP SMP mod_unload modversions ":  {"change.modinfo"},
+		"6.12.0-sample SMP preempt\tmod_unload modversions ": {"change.modinfo"},
+		"6.12.0;sample SMP preempt mod_unload modversions ":  {"change.modinfo"},
+		"6.12.0-sample mod_unload modversions SMP preempt ":  {"modinfo.vermagic-flags"},
+	} {
+		got := slices.DeleteFunc(ids(explained(t, base, with(text))), func(id string) bool { return id == "build-id" })
+		slices.Sort(got)
+		if !cmp.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestHelperPath: a path that is no source's, as that of a program which the kernel
+// starts, is content, also if all of it that there is differs in one folder.
+func TestHelperPath(t *testing.T) {
+	base := built(t, "base")
+	b := bytes.Clone(base)
+	at, n := sectionRange(t, b, ".note.gnu.build-id")
+	b[at+n-1] ^= 1
+	path := bytes.Index(b, []byte("/build/"))
+	end := path + bytes.IndexByte(b[path:], 0)
+	with := func(text string) []byte {
+		x := bytes.Clone(b)
+		copy(x[path:end], append([]byte(text), make([]byte, end-path)...))
+		return x
+	}
+	for _, text := range []string{"/sbin/helper", "/sbin/a.c/helper"} {
+		old := with(text)
+		copy(old[at:at+n], base[at:])
+		acc := explained(t, old, with("/temp"+text[5:]))
+		if want := []string{"build-id", "change.string string in .rodata.str1.1"}; !cmp.Equal(found(acc), want) {
+			t.Errorf("%s: %q, want %q", text, found(acc), want)
+		}
 	}
 }

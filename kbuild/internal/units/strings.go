@@ -64,11 +64,29 @@ func (f *File) strings(dst []Unit, bl *Block) []Unit {
 	return f.cut(dst, bl, func(s []byte) Unit { return Unit{Kind: String, Name: text(s)} })
 }
 
+// VermagicWords names what follows the release in an entry vermagic of .modinfo, with
+// the blank between the two. It is a unit of its own: the one says which kernel, the other
+// how it was configured.
+const VermagicWords = "vermagic words"
+
 func (f *File) modinfo(dst []Unit, bl *Block) []Unit {
-	return f.cut(dst, bl, func(s []byte) Unit {
+	n := len(dst)
+	dst = f.cut(dst, bl, func(s []byte) Unit {
 		key, _, _ := bytes.Cut(s, []byte("="))
 		return Unit{Kind: Modinfo, Name: text(key)}
 	})
+	for i := n; i < len(dst); i++ {
+		u := &dst[i]
+		at := int64(bytes.IndexByte(f.Bytes[u.Off:u.Off+u.Len], ' '))
+		if u.Kind != Modinfo || u.Name != "vermagic" || at <= 0 {
+			continue
+		}
+		words := Unit{Off: u.Off + at, Len: u.Len - at, Kind: Modinfo, Index: -1, Name: VermagicWords}
+		u.Len = at
+		dst = slices.Insert(dst, i+1, words)
+		break // a module has one
+	}
+	return dst
 }
 
 // notes reads {namesz, descsz, type}, name and descriptor, both padded to four
