@@ -42,7 +42,8 @@ reading them.
 
 Every byte in which two module files differ is accounted for: to a cause that has a
 name, such as signature.key, to a change of a named function, object or string, or as
-unexplained. One cause is one line, in however many modules it is. Causes are root
+unexplained, which is shown with its bytes. One cause is one line, in however many
+modules it is. Causes are root
 (what was done otherwise, with what to set), derived (what follows, as an offset behind
 a longer string, and was computed again), derived-unverified (what follows but cannot
 be computed, as a build id) or change. They annotate: neither verdict nor exit code

@@ -4,14 +4,22 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/modhash/modhash/kbuild/compare"
 )
 
-// mostCauses is how many causes the summary lists unless all are wanted.
-const mostCauses = 10
+// mostCauses is how many causes the summary lists unless all are wanted; mostChanges of
+// them are changes, however many others there are.
+const (
+	mostCauses  = 10
+	mostChanges = 4
+)
+
+// mostPlaces is how many places that nothing explains it shows.
+const mostPlaces = 3
 
 // diffCauses says why modules differ: one line for each cause, however many
 // modules it is in.
@@ -25,26 +33,91 @@ func (p *page) diffCauses(c *compare.Comparison) {
 	for _, f := range faults {
 		p.line("  BUG of modhash, the file counts as unexplained: %s", Safe(f))
 	}
+	p.diffOpaque(c)
 	var derived []string
-	shown := 0
+	room, left := p.causeRoom(sums)
+	hidden := 0
 	for i := range sums {
 		s := &sums[i]
-		if cl := s.Class(); (cl == compare.Derived || cl == compare.Unverified) && !p.style.All {
+		cl := s.Class()
+		if (cl == compare.Derived || cl == compare.Unverified) && !p.style.All {
 			derived = append(derived, fmt.Sprintf("%s (%s)", s.ID(), count(s.Modules)))
 			continue
 		}
-		if shown++; shown > mostCauses && !p.style.All {
+		room := &room
+		if cl == compare.CodeChange {
+			room = &left
+		}
+		if *room--; *room < 0 && !p.style.All {
+			hidden++
 			continue
 		}
 		p.causeLine(s)
+		if cl == compare.Unexplained {
+			p.places(c, s)
+		}
 	}
-	if shown > mostCauses && !p.style.All {
-		p.line("    … and %s more causes (--all lists them)", count(shown-mostCauses))
+	if hidden > 0 {
+		p.line("    … and %s (--all lists them)", plural(hidden, "more cause"))
 	}
 	if len(derived) > 0 {
 		p.line("          following from these: %s", strings.Join(derived, ", "))
 	}
 	p.diffAreas(sums)
+}
+
+// causeRoom divides the lines of the summary between changes and what else is not derived.
+func (p *page) causeRoom(sums []compare.CauseSum) (others, changes int) {
+	n := 0
+	for i := range sums {
+		switch sums[i].Class() {
+		case compare.CodeChange:
+			changes++
+		case compare.Root, compare.Unexplained:
+			n++
+		}
+	}
+	others = min(n, max(mostCauses-changes, mostCauses-mostChanges))
+	return others, min(changes, mostCauses-others)
+}
+
+// diffOpaque says of how many modules the payload could only be compared as bytes.
+func (p *page) diffOpaque(c *compare.Comparison) {
+	n, first := 0, ""
+	for i := range c.Modules {
+		if m := &c.Modules[i]; m.Account != nil && m.Account.Opaque != "" {
+			if n++; n == 1 {
+				first = short(m.Name, 80) + ": " + short(m.Account.Opaque, 120)
+			}
+		}
+	}
+	if n > 1 {
+		first += fmt.Sprintf(", and %s more", count(n-1))
+	}
+	if n > 0 {
+		p.line("  compared as bytes: %s", first)
+	}
+}
+
+// places shows bytes that nothing explains: of the places that are in most modules, those
+// in the first of these.
+func (p *page) places(c *compare.Comparison, s *compare.CauseSum) {
+	for i := range s.Values[:min(len(s.Values), mostPlaces)] {
+		v := &s.Values[i]
+		m := slices.IndexFunc(c.Modules, func(m compare.Module) bool { return m.Name == v.Module })
+		if m < 0 {
+			continue
+		}
+		items := c.Modules[m].Account.Items
+		k := slices.IndexFunc(items, func(it compare.Item) bool { return it.Cause == nil && it.More == 0 && it.Subject == v.Subject })
+		if k < 0 {
+			continue
+		}
+		it := &items[k]
+		p.line("          %s of %s, at %s / %s", short(v.Subject, 60), short(v.Module, 80), rangeText(it.First.A), rangeText(it.First.B))
+		p.line("            A %s", orNone(it.ContextA))
+		p.line("            B %s", orNone(it.ContextB))
+	}
 }
 
 // causeLine is "  4,212  signature.key  signature by another key (a / b)".

@@ -246,3 +246,38 @@ func TestVerdictOf(t *testing.T) {
 		}
 	}
 }
+
+// TestCausesRoom: however many causes can be mended, the summary has lines for changes, and
+// the other way round.
+func TestCausesRoom(t *testing.T) {
+	for _, tt := range []struct{ roots, changes, wantRoots, wantChanges, more int }{
+		{12, 9, 6, 4, 11},
+		{12, 2, 8, 2, 4},
+		{3, 9, 3, 7, 2},
+		{12, 0, 10, 0, 2},
+		{5, 5, 5, 5, 0},
+	} {
+		acc := &compare.Account{}
+		for i := range tt.roots + tt.changes {
+			c := &compare.Cause{ID: "root." + string(rune('a'+i)), Class: compare.Root, Title: "a root"}
+			if i >= tt.roots {
+				c = &compare.Cause{ID: "change." + string(rune('a'+i)), Class: compare.CodeChange, Title: "a change"}
+			}
+			acc.Items = append(acc.Items, compare.Item{Layer: compare.LayerUnit, Owner: compare.Owner{Cause: c}})
+		}
+		c := &compare.Comparison{Modules: []compare.Module{{Name: "m.ko", Verdict: compare.Different, A: &compare.ModuleFile{}, B: &compare.ModuleFile{}, Account: acc}}}
+		var out bytes.Buffer
+		if err := Diff(&out, c, Style{}); err != nil {
+			t.Fatal(err)
+		}
+		text := out.String()
+		roots, changes := strings.Count(text, ": a root"), strings.Count(text, ": a change")
+		more := ""
+		if tt.more > 0 {
+			more = fmt.Sprintf("… and %d more cause", tt.more)
+		}
+		if roots != tt.wantRoots || changes != tt.wantChanges || !strings.Contains(text, more) || more == "" && strings.Contains(text, "more cause") {
+			t.Errorf("%d roots and %d changes: %d and %d are listed:\n%s", tt.roots, tt.changes, roots, changes, text)
+		}
+	}
+}
