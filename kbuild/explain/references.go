@@ -47,6 +47,7 @@ type referenceFamily struct {
 	named     bool        // the symbols have the same numbers, names and sections
 	displaced bool        // in some section, something is at another offset
 	accused   map[int32]string
+	anywhere  string // what leads elsewhere by the fault of all blocks that differ
 }
 
 // seenBlock tells of a block what is in it: bytes that differ, changes, and something
@@ -119,15 +120,18 @@ func (f *referenceFamily) suspect(what string, blocks ...int32) {
 		}
 		return
 	}
-	for n := range f.blocks { // none of those that should differ
-		if f.blocks[n].differs && !f.blocks[n].changed {
-			f.accused[int32(n)] = what
-		}
+	if f.anywhere == "" || what < f.anywhere { // none of those that should differ
+		f.anywhere = what
 	}
 }
 
 // accuse makes changes of all bytes of the blocks that have the blame.
 func (f *referenceFamily) accuse() {
+	for n := range f.blocks {
+		if x := &f.blocks[n]; f.anywhere != "" && x.differs && !x.changed {
+			f.accused[int32(n)] = f.anywhere
+		}
+	}
 	if len(f.accused) == 0 {
 		return
 	}
