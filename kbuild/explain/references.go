@@ -306,13 +306,13 @@ func (f *referenceFamily) otherPlace(secA int, a uint64, secB int, b uint64, ins
 		return false
 	}
 	sa, sb := &f.A.ELF.Sections[secA], &f.B.ELF.Sections[secB]
-	if sa.Type == elfview.SHTNobits || sb.Type == elfview.SHTNobits || a >= sa.Size || b >= sb.Size {
+	if sa.Type == elfview.SHTNobits || sb.Type == elfview.SHTNobits {
 		return false
 	}
 	at, to := int64(sa.Offset+a), int64(sb.Offset+b)
 	there, hasA := f.Counterpart(at)
 	here, hasB := f.CounterpartA(to)
-	return hasA && there != to || hasB && here != at
+	return a < sa.Size && hasA && there != to || b < sb.Size && hasB && here != at
 }
 
 // extendedVersions: the n-th of the checksums is that of the n-th name.

@@ -96,6 +96,7 @@ func TestReverted(t *testing.T) {
 		{"debug", built(t, "base"), built(t, "debug"), []string{".rela.text", ".rela.rodata", ".rela.data", ".rela__bug_table"}},
 		{"stripped", built(t, "debug"), built(t, "base"), []string{".rela.text", ".rela.rodata", ".rela.data", ".rela__bug_table"}},
 		{"unneeded", kernel("base")(t), kernel("unneeded")(t), []string{".rela.text", ".rela.init.text"}},
+		{"shorter strings", testFile(t, "", "debug-long.ko"), testFile(t, "", "debug.ko"), []string{".rela.debug_info"}},
 		{"reorder", built(t, "base"), built(t, "reorder"), []string{".symtab"}},
 	} {
 		base, b, name := tt.a, tt.b, tt.name
