@@ -163,14 +163,17 @@ func valuesText(s *compare.CauseSum) string {
 func valueText(v *compare.ValueSum) string {
 	t := short(v.Subject, 60)
 	if v.A != "" || v.B != "" {
-		t = strings.TrimSpace(t + " " + orNone(short(v.A, 60)) + " / " + orNone(short(v.B, 60)))
+		a, b := apart(v.A, v.B, 60)
+		t = strings.TrimSpace(t + " " + orNone(a) + " / " + orNone(b))
 	}
 	return t
 }
 
 // short makes text from the input harmless and cuts it.
-func short(s string, n int) string {
-	s = Safe(s)
+func short(s string, n int) string { return cut(Safe(s), n) }
+
+// cut cuts what is longer than n bytes.
+func cut(s string, n int) string {
 	if len(s) > n {
 		for n > 0 && !utf8.RuneStart(s[n]) {
 			n--
@@ -178,6 +181,32 @@ func short(s string, n int) string {
 		return s[:n] + "…"
 	}
 	return s
+}
+
+// apart is short for two texts that differ. Where what differs would be cut, the words, or
+// the folders, that both begin with are left out.
+func apart(a, b string, n int) (string, string) {
+	a, b = Safe(a), Safe(b)
+	if len(a) <= n && len(b) <= n || a == "" || b == "" {
+		return cut(a, n), cut(b, n)
+	}
+	same := 0
+	for same < min(len(a), len(b)) && a[same] == b[same] {
+		same++
+	}
+	if same < n-n/4 {
+		return cut(a, n), cut(b, n)
+	}
+	at := strings.LastIndexAny(a[:same], " /") + 1
+	if at == 0 && same > n/2 { // one long word
+		for at = same - n/2; !utf8.RuneStart(a[at]); {
+			at--
+		}
+	}
+	if at > 0 {
+		a, b = "…"+a[at:], "…"+b[at:]
+	}
+	return cut(a, n), cut(b, n)
 }
 
 // diffAreas says in one line in which parts of the tree content differs.

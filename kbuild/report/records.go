@@ -31,7 +31,8 @@ func (p *page) recordLine(rs []compare.Record) {
 			parts = append(parts, count(len(rs)-i)+" more")
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s %s / %s", short(r.Field, 40), orNone(short(r.A, 120)), orNone(short(r.B, 120))))
+		a, b := apart(r.A, r.B, 60)
+		parts = append(parts, fmt.Sprintf("%s %s / %s", short(r.Field, 40), orNone(a), orNone(b)))
 	}
 	p.line("build: %s: %s (%s)", rs[0].Cause.ID, rs[0].Cause.Title, strings.Join(parts, "; "))
 }

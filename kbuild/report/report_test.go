@@ -281,3 +281,23 @@ func TestCausesRoom(t *testing.T) {
 		}
 	}
 }
+
+// TestApart: what differs of two long texts is in what is shown of them.
+func TestApart(t *testing.T) {
+	long := strings.Repeat("x", 50)
+	for _, tt := range []struct{ a, b, wantA, wantB string }{
+		{"one", "two", "one", "two"},
+		{"", long, "", long[:30] + "…"},
+		{"(somebody@example.org) #1 SMP Debian 6.1-1", "(somebody@example.org) #1 SMP Debian 6.1-2", "…6.1-1", "…6.1-2"},
+		{"/build/" + long + "/one/a.c", "/build/" + long + "/two/a.c", "…one/a.c", "…two/a.c"},
+		{long + "1", long + "2", "…" + long[:15] + "1", "…" + long[:15] + "2"},
+		{long + "ää1", long + "ää2", "…" + long[:11] + "ää1", "…" + long[:11] + "ää2"},
+		{"a " + long, "a b", "a " + long[:28] + "…", "a b"},
+		{"a\n" + long, "a\x1b" + long, Safe("a\n" + long)[:30] + "…", Safe("a\x1b" + long)[:30] + "…"},
+		{"somebody called the signer, serial 1", "somebody called the signer, serial 2", "…1", "…2"},
+	} {
+		if a, b := apart(tt.a, tt.b, 30); a != tt.wantA || b != tt.wantB {
+			t.Errorf("%q, %q: %q, %q, want %q, %q", tt.a, tt.b, a, b, tt.wantA, tt.wantB)
+		}
+	}
+}
