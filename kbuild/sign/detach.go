@@ -30,7 +30,12 @@ func Detach(ctx context.Context, f *Files, key *modsig.SigningKey, so modsig.Sig
 	}
 	values := make([][]byte, len(f.list))
 	_, err = f.look(ctx, o, func(m *subject) (take bool, why *Obstacle, err error) {
-		values[m.index], why, err = to.detach(m, key, so)
+		if key != nil {
+			why, err = f.noModule(m)
+		}
+		if why == nil && err == nil {
+			values[m.index], why, err = to.detach(m, key, so)
+		}
 		return false, why, err
 	})
 	if err != nil {

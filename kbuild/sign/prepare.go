@@ -3,14 +3,14 @@
 package sign
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/modhash/modhash/kbuild/internal/elfview"
 	"github.com/modhash/modhash/kbuild/kmod"
 	"github.com/modhash/modhash/kbuild/outfile"
 	"github.com/modhash/modhash/kbuild/rewrite"
@@ -81,7 +81,7 @@ func (f *Files) linked(indexes []int, o *Options) error {
 }
 
 // noModule says why a file is none that a kernel could load, by what it is called and
-// what it begins with.
+// its ELF header: the table of sections has to be in the file, or it was cut off.
 func (f *Files) noModule(m *subject) (*Obstacle, error) {
 	is := m.module.Compression
 	for suffix, want := range map[string]kmod.Compression{".ko": kmod.None, ".ko.gz": kmod.Gzip, ".ko.xz": kmod.XZ, ".ko.zst": kmod.Zstd} {
@@ -89,21 +89,19 @@ func (f *Files) noModule(m *subject) (*Obstacle, error) {
 			return &Obstacle{Kind: corrupt, Detail: fmt.Sprintf("its name ends in %s, and its compression is %v", suffix, is)}, nil
 		}
 	}
-	const identity, fields = 16, 18 // e_ident; with e_type
-	const relocatable = 1
-	var head [fields]byte
-	switch _, err := m.payload().ReadAt(head[:], 0); {
-	case err == io.EOF:
-		return &Obstacle{Kind: corrupt, Detail: fmt.Sprintf("%d bytes, too few for an ELF file", m.size)}, nil
-	case err != nil:
+	file, err := elfview.Parse(m.payload(), m.size)
+	if fe := (*elfview.FormatError)(nil); errors.As(err, &fe) || errors.Is(err, elfview.ErrNotELF) {
+		return &Obstacle{Kind: corrupt, Detail: err.Error()}, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	order := binary.ByteOrder(binary.LittleEndian)
-	if head[5] == 2 {
-		order = binary.BigEndian
-	}
-	if kind := order.Uint16(head[identity:]); kind != relocatable {
-		return &Obstacle{Kind: corrupt, Detail: fmt.Sprintf("it is an ELF file of type %d, and modules are relocatable ones, of type %d", kind, relocatable)}, nil
+	const relocatable = 1
+	switch {
+	case file.Type != relocatable:
+		return &Obstacle{Kind: corrupt, Detail: fmt.Sprintf("it is an ELF file of type %d, and modules are relocatable ones, of type %d", file.Type, relocatable)}, nil
+	case len(file.Sections) == 0:
+		return &Obstacle{Kind: corrupt, Detail: "it is an ELF file without sections"}, nil
 	}
 	return nil, nil
 }
