@@ -147,6 +147,9 @@ func (d *decision) run(req Request, f kmod.Compression) error {
 		return err
 	}
 	d.exports()
+	if err := d.types(); err != nil {
+		return err
+	}
 	d.sysfs()
 	return nil
 }

@@ -76,12 +76,14 @@ type Kernel struct {
 	bounds   Fact // refuses names of symbols outside of their table
 	extended Fact // knows extended versions
 	imports  Fact // refuses the import of namespaces of symbols for certain modules
+	wantsBTF Fact // refuses type information that is not for it
 	flags    Fact // wants __kflagstab beside exported symbols
 
-	refuses bool             // the image has the message of a refused module
-	series  bool             // its source has the series or the patch
-	order   binary.ByteOrder // nil: not known
-	branch  map[byte]Fact    // branch filters of the xz decoder, by their number in the format
+	baseNames uint32           // bytes of names in its type information; 0: not known
+	refuses   bool             // the image has the message of a refused module
+	series    bool             // its source has the series or the patch
+	order     binary.ByteOrder // nil: not known
+	branch    map[byte]Fact    // branch filters of the xz decoder, by their number in the format
 }
 
 // Sources are what a [Kernel] is made of.
@@ -140,7 +142,7 @@ func NewKernel(s Sources) (*Kernel, error) {
 			return nil, err
 		}
 	}
-	k.Struct = structModule(img)
+	k.Struct, k.baseNames = typesOf(img)
 	if k.Vermagic != "" {
 		k.Versions = factOf(strings.Contains(k.Vermagic, " modversions "))
 	} else if cfg != nil {

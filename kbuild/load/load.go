@@ -25,6 +25,8 @@
 //	symbols     what the module needs is exported, with that checksum, licence and namespace
 //	relocations of x86-64: types that the kernel knows, of places that are zero
 //	exports     what the module exports is not exported already
+//	types       the type information (BTF) goes on from that of the kernel, unless
+//	            CONFIG_MODULE_ALLOW_BTF_MISMATCH has it ignored
 //	sysfs       the module has a name, and with CONFIG_KALLSYMS no two sections have one
 //
 // A module "loads" if all of that passes, so that its init function is called, and
@@ -175,8 +177,9 @@ type Answer struct {
 	Taint string
 	// Log is what the kernel logs, without the time. Lines about a taint it logs once,
 	// of the first module that gives it. What libraries of the kernel log of a signature
-	// that they do not understand is left out, as are lines about other taints, lines with
-	// addresses and traces. Of symbols that it refuses the first 100 are told.
+	// that they do not understand is left out, as are lines about other taints, what is
+	// wrong with type information, lines with addresses, and traces. Of symbols that it
+	// refuses the first 100 are told.
 	Log []string
 }
 

@@ -35,6 +35,7 @@ func (k *Kernel) loaderTexts() map[string]*Fact {
 	return map[string]*Fact{
 		"symbol string table isn't NUL terminated":          &k.bounds,
 		"extended version crc+name presence does not match": &k.extended,
+		"failed to validate module [":                       &k.wantsBTF,
 		"module tries to import module namespace":           &k.imports,
 		"no flags for exported symbols":                     &k.flags,
 		"has invalid WRITE|EXEC flags":                      &k.StrictRWX,
