@@ -4,11 +4,13 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 	"testing"
 
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild/kmod"
+	"github.com/modhash/modhash/testdata/gen/vmlinux"
 )
 
 // TestLessKnown takes from a kernel what is known of it, one thing after the other:
@@ -148,8 +150,16 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add(file{crcs: right("free_one"), needs: []string{"free_one"}, exports: []string{"own"}}.bytes(), byte(1))
 	f.Add(file{ext: right("free_one"), needs: []string{"free_one"}}.bytes(), byte(2))
+	text := vmlinux.Section{Name: ".text", Type: 1, Flags: 6, Data: make([]byte, 16)}
+	rest := with(text, vmlinux.Section{Name: ".rela.text", Type: shtRela, Data: rela(8, 11)}, vmlinux.Section{Name: ".BTF", Type: 1, Data: types(5, 1, 4<<24|1, 8, 104, 1, 0)},
+		vmlinux.Section{Name: "__ksymtab", Type: 1, Flags: 2, Data: make([]byte, 12)}, vmlinux.Section{Name: "__kcrctab", Type: 1, Flags: 2, Data: make([]byte, 4)})
+	f.Add(set(shtRela, 44, 3)(file{crcs: right(), edit: rest}.bytes()), byte(4))
+	f.Add(set(shtRela, 4, shtRel)(file{crcs: right(), edit: rest}.bytes()), byte(4))
 	f.Fuzz(func(t *testing.T, b []byte, kind byte) {
 		k := open(t)
+		if kind&4 != 0 {
+			k.order, k.bounds, k.StrictRWX, k.Kallsyms, k.imports, k.wantsBTF, k.baseNames = binary.LittleEndian, factOf(kind&8 != 0), Yes, Yes, Yes, Yes, 100
+		}
 		if kind%3 > 0 {
 			k = small(t, []string{"hashes", "plain"}[kind%3-1], "main")
 		}
