@@ -173,3 +173,35 @@ func FuzzMatch(f *testing.F) {
 		}
 	})
 }
+
+// TestFirstMoved: where one number is changed so that the first type seems to have another
+// one, the others are not taken for those of the kernel.
+func TestFirstMoved(t *testing.T) {
+	section := func(proto uint32) *Section {
+		types := []uint32{ // two pointers to a type of the kernel, a prototype, and its function
+			0, 2 << 24, 5,
+			0, 2 << 24, 5,
+			0, 13 << 24, 7,
+			50, 12 << 24, proto,
+		}
+		names := []byte("probe\x00")
+		b := []byte{0x9f, 0xeb, 1, 0}
+		for _, w := range append([]uint32{24, 0, uint32(4 * len(types)), uint32(4 * len(types)), uint32(len(names))}, types...) {
+			b = binary.LittleEndian.AppendUint32(b, w)
+		}
+		return parsed(t, append(b, names...))
+	}
+	a := section(102)
+	if f := a.Firsts(); len(f) == 0 || f[0] != 100 {
+		t.Fatalf("the first type can be %v", f)
+	}
+	for _, proto := range []uint32{102 + 1<<24, 102 + 1<<12} {
+		m, err := Match(section(102), section(proto))
+		if err == nil && !slices.ContainsFunc(m.StatesB, unsure) {
+			t.Errorf("a function of type %d follows from one of type 102", proto)
+		}
+	}
+	if m, err := Match(section(102), section(102)); err != nil || !m.Complete {
+		t.Errorf("equal sections: %v", err)
+	}
+}

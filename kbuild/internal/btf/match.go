@@ -42,10 +42,13 @@ type Matching struct {
 }
 
 // Match compares two sections. Where the number of the first type is not known, the
-// lowest is taken that both sides can have. A section in which a type leads to itself
-// is refused, with a FormatError.
+// lowest is taken that both sides can have. Two that have none in common are of two
+// kernels, and refused, with a FormatError, if these have the same numbers for their own
+// types: one number that was changed can make all others look like the kernel's. So is a
+// section in which a type leads to itself.
 func Match(a, b *Section) (*Matching, error) {
-	if a.First == 0 || b.First == 0 {
+	inferred := a.First == 0 || b.First == 0
+	if inferred {
 		fa, fb := a.Firsts(), b.Firsts()
 		if len(fa) == 0 || len(fb) == 0 {
 			return nil, &FormatError{int64(a.Head), "no number for the first type fits"}
@@ -67,6 +70,9 @@ func Match(a, b *Section) (*Matching, error) {
 	complete := m.matchNames()
 	m.matchTypes()
 	m.judge()
+	if inferred && (a.First != b.First || a.NameBase != b.NameBase) && !m.refs.moved() && !m.places.moved() {
+		return nil, &FormatError{int64(b.Head), "the first type has another number than on the other side, but those of the kernel have not"}
+	}
 	m.Complete = complete && bytes.Equal(a.Bytes[:a.Head], b.Bytes[:b.Head]) &&
 		!slices.ContainsFunc(m.StatesA, unsure) && !slices.ContainsFunc(m.StatesB, unsure)
 	return m, nil

@@ -3,7 +3,8 @@
 // Command ledgers tries the accounts of differing bytes on real modules.
 //
 //	ledgers mirror COUNT TREE-A TREE-B   the two trees' modules of one name, both ways round
-//	ledgers tamper COUNT TREE            bytes of modules, changed where nothing benign is
+//	ledgers tamper COUNT TREE            bytes of modules, changed where nothing benign is;
+//	                                     and strings, names and symbols that change places
 //
 // COUNT modules, of mirror, or changes, of tamper, are chosen by a fixed seed.
 // Every ledger must pass its own check; the account of a swapped pair must be the
@@ -228,7 +229,13 @@ func tamperOne(r *rand.Rand, dir string, plain []byte, n int, seen map[string]in
 		p := where[r.IntN(len(where))]
 		off := p.off + r.Uint64N(p.len)
 		size := min(uint64([]int{1, 1, 2, 4, 16}[r.IntN(5)]), p.off+p.len-off)
-		if i > 0 { // the first is without
+		switch x, y := pieces(r, plain, f); {
+		case i == 0: // the first is without
+		case i%5 == 0 && x != y:
+			exchange(b, x, y)
+			p.section, off, size = x.section+" and "+y.section, x.off, x.len
+			seen["exchanged in "+x.section]++
+		default:
 			for k := range size {
 				b[off+k] ^= byte(1 + r.IntN(255))
 			}
@@ -250,6 +257,53 @@ func tamperOne(r *rand.Rand, dir string, plain []byte, n int, seen map[string]in
 		}
 	}
 	return n, nil
+}
+
+// pieces chooses two pieces of one section that are as long, but not equal, and that
+// something leads to: strings of code, names of symbols, or symbols that relocations are
+// by. The two are the same if it finds none.
+func pieces(r *rand.Rand, b []byte, f *elf.File) (x, y place) {
+	name := []string{".rodata.str1.1", ".rodata.str1.8", "__ksymtab_strings", ".strtab", ".symtab"}[r.IntN(5)]
+	s := f.Section(name)
+	if s == nil {
+		return x, y
+	}
+	var list []place
+	text := b[s.Offset : s.Offset+s.Size]
+	if name == ".symtab" {
+		syms, _ := f.Symbols()
+		for i, sym := range syms {
+			if sym.Section == elf.SHN_UNDEF && sym.Name != "" { // without the first, which is empty
+				list = append(list, place{name, s.Offset + 24*uint64(i+1), 24})
+			}
+		}
+	} else {
+		for at := 0; at < len(text); {
+			n := bytes.IndexByte(text[at:], 0)
+			if n > 1 && !bytes.HasPrefix(text[at:], []byte("__UNIQUE_ID_")) {
+				list = append(list, place{name, s.Offset + uint64(at), uint64(n)})
+			}
+			at += max(n, 0) + 1
+		}
+	}
+	if len(list) == 0 {
+		return x, y
+	}
+	x = list[r.IntN(len(list))]
+	for range 100 {
+		y = list[r.IntN(len(list))]
+		if y.len == x.len && !bytes.Equal(b[x.off:x.off+x.len], b[y.off:y.off+y.len]) {
+			return x, y
+		}
+	}
+	return x, x
+}
+
+// exchange puts each of two pieces in the other's place.
+func exchange(b []byte, x, y place) {
+	old := bytes.Clone(b[x.off : x.off+x.len])
+	copy(b[x.off:x.off+x.len], b[y.off:y.off+y.len])
+	copy(b[y.off:y.off+y.len], old)
 }
 
 // modname is what the module calls itself.
