@@ -74,3 +74,14 @@ func ids(a *compare.Account) []string {
 	}
 	return out
 }
+
+// TestFromBuild: each root is either of what a build id is made of, or of what is done to a
+// module that was linked.
+func TestFromBuild(t *testing.T) {
+	after := regexp.MustCompile(`^(btf\..*|compression\..*|signature\..*|trailer\..*|record\..*|strip|layout\.section-order)$`)
+	for _, c := range Causes() {
+		if c.Class == compare.Root && fromBuild[c] == after.MatchString(c.ID) {
+			t.Errorf("%s: of what is linked: %v", c.ID, fromBuild[c])
+		}
+	}
+}
