@@ -36,12 +36,17 @@ func types(p *pair) {
 		if m == nil && why == "" {
 			continue
 		}
+		stayed := m != nil && name == ".BTF" && p.idsStay(m)
 		in := func(bl *compare.Block) bool {
 			return bl.Kind == units.Section && bl.Name == name && bl.Ordinal == 0 && bl.A.Len*bl.B.Len > 0
 		}
 		p.eachOf(p.Unit, in, func(x *place) {
 			if m == nil {
 				p.claim(x, &btfChange, "compared as bytes: "+why, "", "")
+				return
+			}
+			if stayed {
+				p.claim(x, &btfChange, "types under .BTF_ids, whose numbers have stayed", "", "")
 				return
 			}
 			p.typeInfo(x, m)
@@ -155,6 +160,18 @@ func (p *pair) typeIDs(m *btf.Matching) {
 			p.claim(x, &btfIDs, "", "", "")
 		}
 	})
+}
+
+// idsStay: a number that both sides list in the same place is that of another type.
+// Between numbers of types are counts and flags, which are below those of a module's own.
+func (p *pair) idsStay(m *btf.Matching) bool {
+	a, b := p.A.ELF.Data(p.A.ELF.Section(".BTF_ids")), p.B.ELF.Data(p.B.ELF.Section(".BTF_ids"))
+	for i := 0; i+4 <= min(len(a), len(b)); i += 4 {
+		if v := p.A.ELF.Order.Uint32(a[i:]); v == p.B.ELF.Order.Uint32(b[i:]) && v >= min(m.A.First, m.B.First) && m.Elsewhere(v) {
+			return true
+		}
+	}
+	return false
 }
 
 func idsFollow(m *btf.Matching, o binary.ByteOrder, a, b []byte) bool {

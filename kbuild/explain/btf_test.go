@@ -4,6 +4,7 @@ package explain
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/modhash/modhash/kbuild/compare"
+	"github.com/modhash/modhash/kbuild/internal/btf"
+	"github.com/modhash/modhash/testdata/gen/vmlinux"
 )
 
 func typed(name string) func(testing.TB) []byte {
@@ -74,6 +77,62 @@ func TestTypesBytes(t *testing.T) {
 			if got := found(acc); len(got) != 1 || !strings.HasPrefix(got[0], "change.btf ") || name != "to no type" && !strings.Contains(got[0], "compared as bytes: BTF, offset ") {
 				t.Errorf("%s: %q", name, got)
 			}
+		}
+	}
+}
+
+// TestTypeIDs: where types are in another order, the numbers in .BTF_ids are others; those
+// that have stayed are those of other types.
+func TestTypeIDs(t *testing.T) {
+	le := binary.LittleEndian
+	data := func(name string) []byte {
+		b := typed(name)(t)
+		at, n := sectionRange(t, b, ".BTF")
+		return b[at : at+n]
+	}
+	a, err := btf.Parse(data("base"), le)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := btf.Parse(data("threads"), le)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(s *btf.Section, name string) uint32 {
+		for i := range s.Len() {
+			if s.String(i) == name {
+				return s.First + uint32(i)
+			}
+		}
+		t.Fatalf("no %s", name)
+		return 0
+	}
+	if _, err := btf.Match(a, b); err != nil { // which finds the number of the first
+		t.Fatal(err)
+	}
+	first, second := number(a, "func second_how"), number(b, "func second_how")
+	if first == second {
+		t.Fatal("the function has one number")
+	}
+	m := func(types []byte, id uint32) []byte {
+		f := vmlinux.File{Type: uint16(elf.ET_REL), Sections: []vmlinux.Section{
+			{Name: ".modinfo", Type: 1, Flags: 2, Data: []byte("vermagic=6.12.0-sample SMP \x00")},
+			{Name: ".BTF", Type: 1, Data: types},
+			{Name: ".BTF_ids", Type: 1, Data: le.AppendUint32(le.AppendUint32(nil, 1), id)}, // a count and a number
+		}}
+		return f.Bytes()
+	}
+	for _, tt := range []struct {
+		id        uint32
+		want      []string
+		explained bool
+	}{
+		{second, []string{"btf.order", "layout.btf-ids"}, true},
+		{first, []string{"change.btf types under .BTF_ids, whose numbers have stayed"}, false},
+	} {
+		acc := explained(t, m(data("base"), first), m(data("threads"), tt.id))
+		if got := found(acc); acc.Explained() != tt.explained || !cmp.Equal(got, tt.want) {
+			t.Errorf("%d, now %d: %q, want %q", first, tt.id, got, tt.want)
 		}
 	}
 }

@@ -327,3 +327,11 @@ func (m *Matching) ID(va, vb uint32) bool {
 	}
 	return ok && va != 0 && m.StatesA[va-m.A.First] == Follows
 }
+
+// Elsewhere reports whether a number is that of different types on the two sides, of
+// those that the sections hold.
+func (m *Matching) Elsewhere(v uint32) bool {
+	i, j := v-m.A.First, v-m.B.First // below the first: out of range
+	inA, inB := i < uint32(len(m.toB)), j < uint32(len(m.toA))
+	return inA && (m.toB[i] < 0 || uint32(m.toB[i]) != j) || inB && (m.toA[j] < 0 || uint32(m.toA[j]) != i)
+}
