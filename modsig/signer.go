@@ -41,11 +41,19 @@ func (s *Signer) Hex() string {
 	if s.KeyID != nil {
 		return hex.EncodeToString(s.KeyID)
 	}
-	b := s.Serial.Bytes()
-	if len(b) == 0 {
-		b = []byte{0}
+	return SerialHex(s.Serial)
+}
+
+// SerialHex is a serial number in lower-case hex digits, two for each byte, as
+// [Signer.Hex] and OpenSSL have it; "" if it is not known. There is no sign.
+func SerialHex(n *big.Int) string {
+	if n == nil {
+		return ""
 	}
-	return hex.EncodeToString(b)
+	if n.Sign() == 0 {
+		return "00"
+	}
+	return hex.EncodeToString(n.Bytes())
 }
 
 // String is for people: longer ids than any real one are cut short.

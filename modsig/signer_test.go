@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"math/big"
 	"os"
 	"testing"
 
@@ -84,4 +85,19 @@ func FuzzParseSigner(f *testing.F) {
 			t.Fatal("a signer without a name")
 		}
 	})
+}
+
+// TestSerialHex: as OpenSSL shows it, which writes whole bytes.
+func TestSerialHex(t *testing.T) {
+	for n, want := range map[int64]string{0: "00", 1: "01", 0x7f: "7f", 0xabc: "0abc", 0x10203: "010203", -5: "05"} {
+		if got := SerialHex(big.NewInt(n)); got != want {
+			t.Errorf("%d: %s", n, got)
+		}
+		if got := (&Signer{Serial: big.NewInt(n)}).Hex(); got != want {
+			t.Errorf("signer %d: %s", n, got)
+		}
+	}
+	if got := SerialHex(nil); got != "" {
+		t.Errorf("nil: %q", got)
+	}
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/pkcs11"
 )
@@ -73,9 +72,9 @@ func TestSoftHSMMany(t *testing.T) {
 		t.Fatalf("%.200q", want)
 	}
 	var all sync.WaitGroup
-	for range 16 {
+	for range 12 {
 		all.Go(func() {
-			for range 8 {
+			for range 6 {
 				if got := ask(t, module, requests); got != want {
 					t.Errorf("%.200q", got)
 				}
@@ -83,11 +82,7 @@ func TestSoftHSMMany(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// It waits no longer for what is not there, and shows a wrong PIN once.
-	start := time.Now()
-	if got := ask(t, module, "open pkcs11:token=third\n"); !strings.HasPrefix(got, "error no token is as the URI names it; ") || time.Since(start) > 3*patience {
-		t.Errorf("%.200q after %v", got, time.Since(start))
-	}
+	// A wrong PIN is shown once, and ends it at once.
 	wrong := "open pkcs11:token=mine\npin " + b64([]byte("1234567")) + "\n"
 	if got := ask(t, module, wrong); got != "pin mine\nerror token mine: pkcs11: 0xA0: CKR_PIN_INCORRECT\n" {
 		t.Errorf("%.200q", got)

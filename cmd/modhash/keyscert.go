@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/modhash/modhash/kbuild/outfile"
+	"github.com/modhash/modhash/modsig"
 	"github.com/modhash/modhash/modsig/certlist"
 	"github.com/modhash/modhash/modsig/keys"
 	"github.com/modhash/modhash/modsig/keys/genkey"
@@ -263,8 +264,8 @@ func describeDated(c *certlist.Certificate, layout string) string {
 	if c.KeyID != nil {
 		id = hex.EncodeToString(c.KeyID)
 	}
-	return fmt.Sprintf("%s, serial %x, key id %s, %s to %s, %s",
-		c.Subject, c.Serial, id, c.NotBefore.UTC().Format(layout), c.NotAfter.UTC().Format(layout), keyLine(kindOf(c), c.KeyBits))
+	return fmt.Sprintf("%s, serial %s, key id %s, %s to %s, %s",
+		c.Subject, modsig.SerialHex(c.Serial), id, c.NotBefore.UTC().Format(layout), c.NotAfter.UTC().Format(layout), keyLine(kindOf(c), c.KeyBits))
 }
 
 // kindOf is the type of a certificate's key, as --type takes it; "" for others.

@@ -336,7 +336,7 @@ func (a *app) printKeyCheck(c *keyCheck) error {
 	lines := []string{fmt.Sprintf(verdict, c.path, c.target)}
 	add := func(name, text string) { lines = append(lines, fmt.Sprintf("  %-12s %s", name, text)) }
 	if c.cert != nil {
-		add("certificate", fmt.Sprintf("%s, serial %x, key id %x", c.cert.Subject, c.cert.Serial, c.cert.KeyID))
+		add("certificate", fmt.Sprintf("%s, serial %s, key id %x", c.cert.Subject, modsig.SerialHex(c.cert.Serial), c.cert.KeyID))
 	}
 	add("in there", c.where)
 	if c.readable != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/modhash/modhash/kbuild/image"
 	"github.com/modhash/modhash/kbuild/inspect"
 	"github.com/modhash/modhash/kbuild/kmod"
+	"github.com/modhash/modhash/modsig"
 	"github.com/modhash/modhash/modsig/certlist"
 )
 
@@ -224,7 +225,7 @@ func certificateWords(c *certlist.Certificate, l *image.CertificateList) string 
 	if c.Err != nil {
 		return fmt.Sprintf("at offset %d: %s", l.Offset+c.Offset, Safe(c.Err.Error()))
 	}
-	s := fmt.Sprintf("%s; serial %x; key id %s; %s %s; %s to %s", Safe(c.Subject), c.Serial, found(hex.EncodeToString(c.KeyID)),
+	s := fmt.Sprintf("%s; serial %s; key id %s; %s %s; %s to %s", Safe(c.Subject), found(modsig.SerialHex(c.Serial)), found(hex.EncodeToString(c.KeyID)),
 		keyWords(c), Safe(c.SignatureAlgorithm), c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
 	if l.OfBuild(c) {
 		s += "; the key of the build itself"

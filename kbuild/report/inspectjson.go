@@ -256,10 +256,7 @@ func newCertificateDocs(l *image.CertificateList) []certificateDoc {
 func newCertificateDoc(c *certlist.Certificate) certificateDoc {
 	d := certificateDoc{
 		Offset: c.Offset, Size: len(c.Raw), Subject: text(c.Subject), Issuer: text(c.Issuer),
-		KeyID: hex.EncodeToString(c.KeyID), Signature: text(c.SignatureAlgorithm),
-	}
-	if c.Serial != nil {
-		d.Serial = c.Serial.Text(16)
+		Serial: modsig.SerialHex(c.Serial), KeyID: hex.EncodeToString(c.KeyID), Signature: text(c.SignatureAlgorithm),
 	}
 	if c.Err != nil {
 		d.Fault = text(c.Err.Error())

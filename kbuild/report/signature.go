@@ -45,7 +45,7 @@ func (p *page) signatures(r *verify.Result) {
 }
 
 func keyText(k *modsig.Key) string {
-	return fmt.Sprintf("%s; %s; serial %x; key id %s", Safe(k.Subject), Safe(k.Algorithm), k.Serial, found(hex.EncodeToString(k.KeyID)))
+	return fmt.Sprintf("%s; %s; serial %s; key id %s", Safe(k.Subject), Safe(k.Algorithm), found(modsig.SerialHex(k.Serial)), found(hex.EncodeToString(k.KeyID)))
 }
 
 // stateOf says what a signature is in one word, with the kernel's answer.
@@ -137,7 +137,7 @@ type signatureDoc struct {
 }
 
 func newKeyDoc(k *modsig.Key) keyDoc {
-	return keyDoc{text(k.Subject), text(k.Issuer), hex.EncodeToString(k.Serial.Bytes()), hex.EncodeToString(k.KeyID), k.Algorithm}
+	return keyDoc{text(k.Subject), text(k.Issuer), modsig.SerialHex(k.Serial), hex.EncodeToString(k.KeyID), k.Algorithm}
 }
 
 func newSignaturesDoc(x *verify.Signatures) *signaturesDoc {

@@ -12,6 +12,7 @@ import (
 	"github.com/modhash/modhash/hashset"
 	"github.com/modhash/modhash/kbuild"
 	"github.com/modhash/modhash/kbuild/image"
+	"github.com/modhash/modhash/modsig"
 	"github.com/modhash/modhash/modsig/trailer"
 )
 
@@ -240,7 +241,7 @@ func (c *checker) certificates(k *Kernel, keys *Keys) {
 			continue
 		}
 		c.r.Kernel.Foreign++
-		what := fmt.Sprintf("%s, serial %x, key id %s", cert.Subject, cert.Serial, hex.EncodeToString(cert.KeyID))
+		what := fmt.Sprintf("%s, serial %s, key id %s", cert.Subject, modsig.SerialHex(cert.Serial), hex.EncodeToString(cert.KeyID))
 		if cert.Err != nil {
 			what = "malformed: " + cert.Err.Error()
 		}

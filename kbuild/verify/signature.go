@@ -101,7 +101,7 @@ func (k *Keys) ring(kind modsig.Kernel, img *Kernel) (*modsig.Keyring, []kbuild.
 		}
 		for _, o := range before {
 			if o.Description() == key.Description() && !bytes.Equal(o.Raw, key.Raw) {
-				note(o.Description(), "two certificates have this name and key id: a kernel knows the last one only, with serial %x", key.Serial)
+				note(o.Description(), "two certificates have this name and key id: a kernel knows the last one only, with serial %s", modsig.SerialHex(key.Serial))
 			}
 		}
 	}
