@@ -19,7 +19,7 @@ import (
 // at the PIN. So these programs take turns, and what may have come of the login of
 // another program is tried again for a while.
 const (
-	turnWait = 10 * time.Second // for the others; a login takes a few milliseconds
+	turnWait = 20 * time.Second // for the others; a login takes a few milliseconds
 	patience = 2 * time.Second  // with a token that is not there
 	maxPause = 100 * time.Millisecond
 )
@@ -30,18 +30,20 @@ type passingError struct{ error }
 func (e passingError) Unwrap() error { return e.error }
 
 // inTurn calls f while no other of these programs is at a token of the module, and
-// again if its error may be passing, for patience.
+// again if its error may be passing, for patience. How long the turns are waited for
+// does not count.
 func inTurn(module string, f func() error) error {
-	end := time.Now().Add(patience)
+	var tried time.Duration
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, maxPause) {
 		give := takeTurn(module, turnWait)
+		start := time.Now()
 		err := f()
 		give()
 		var passing passingError
 		if !errors.As(err, &passing) {
 			return err
 		}
-		if time.Now().After(end) {
+		if tried += time.Since(start) + pause; tried > patience {
 			return passing.error
 		}
 		time.Sleep(pause)

@@ -60,6 +60,26 @@ func TestInTurn(t *testing.T) {
 	}
 }
 
+// TestInTurnLate: who had to wait for the turn tries as often as anybody.
+func TestInTurnLate(t *testing.T) {
+	module := filepath.Join(t.TempDir(), "module.so")
+	if err := os.WriteFile(module, nil, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	give := takeTurn(module, time.Minute)
+	time.AfterFunc(patience+100*time.Millisecond, give)
+	calls := 0
+	err := inTurn(module, func() error {
+		if calls++; calls < 4 {
+			return passingError{errors.New("passing")}
+		}
+		return nil
+	})
+	if err != nil || calls != 4 {
+		t.Errorf("%v after %d calls", err, calls)
+	}
+}
+
 // TestTakeTurn: a turn excludes another one, is not waited for without end, and is
 // over when it is given back, also one that came too late.
 func TestTakeTurn(t *testing.T) {
