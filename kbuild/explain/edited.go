@@ -19,7 +19,7 @@ var fromBuild = map[*compare.Cause]bool{
 	&release: true, &vermagicFlags: true, &randstruct: true, &srcversion: true, &modinfoFlag: true, &modinfoOrder: true,
 	&buildSalt: true, &lto: true, &property: true, &pathString: true, &timestamp: true, &releaseString: true, &compiler: true,
 	&symbolCRC: true, &stringSection: true, &pathDebug: true, &producer: true, &options: true, &importOrder: true, &orderOfCode: true,
-	&lineNumbers: true, &hardening: true, &orcFormat: true, &moduleStruct: true,
+	&lineNumbers: true, &hardening: true, &orcFormat: true, &moduleStruct: true, &promotedName: true,
 }
 
 // sameBuildID: both sides have a build id, and it is the same.
