@@ -110,6 +110,26 @@ same_packages() {
 	[ "$(find "$TREES/two/packages" -type f | wc -l)" = 4 ] || fail 'not four packages'
 }
 
+# packages_tell_nothing: neither of the folders in which they were built, nor of who built
+# them, nor of the day. What makepkg writes down of its own folder is found, and where
+# the link to the build tree leads that is installed without a package.
+packages_tell_nothing() {
+	local file from=(mh lint --no-env --env KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026' --env KBUILD_BUILD_USER=modhash
+		--env KBUILD_BUILD_HOST=modhash --env KBUILD_BUILD_VERSION=1 --env INSTALL_MOD_STRIP=1 --leak "path=$TREES"
+		--leak "user=$(builder_of one)" --leak "date=$(date -u +%F)" "$TREES/one/stripped/config")
+	for file in "$TREES"/one/packages/*; do
+		case $file in
+		*.pkg.tar.zst)
+			expect 1 '^1 error, [0-9]+ notes?$' "${from[@]}" "$file"
+			says '.BUILDINFO: '
+			;;
+		*) expect 0 '^[0-9]+ notes?$' "${from[@]}" "$file" ;;
+		esac
+	done
+	expect 1 '^1 error, [0-9]+ notes?$' "${from[@]}" "$TREES/one/stripped/root"
+	says 'build (link): '
+}
+
 # changelog_dates: of the Debian package. Not that of the builder's clock and zone if
 # another is told, and a date whatever KBUILD_BUILD_TIMESTAMP is.
 changelog_dates() {

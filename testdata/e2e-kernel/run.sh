@@ -231,6 +231,7 @@ package_checks() {
 	done
 	check package/same-from-both same_packages
 	check package/changelog-dates changelog_dates
+	check package/tells-nothing packages_tell_nothing
 	for kind in deb pkg.tar.zst; do
 		check "package/boots/$kind" package_boots "$kind" "$TREES"/one/packages/*."$kind"
 		check "predicted/package/$kind" predicted "package-$kind" all stripped "$TREES/one/stripped/bzImage"
