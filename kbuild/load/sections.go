@@ -165,6 +165,8 @@ func (d *decision) relocations() error {
 	if d.mod.machine != "x86_64" || f.Bits != 64 || d.auth.own {
 		return nil
 	}
+	// Sections may share their bytes, so that all of them have many times those of the file.
+	left := 4*uint64(d.mod.length) + 1<<20
 	for i := range f.Sections {
 		s := &f.Sections[i]
 		if i == 0 || uint64(s.Info) >= uint64(len(f.Sections)) || f.Sections[s.Info].Flags&elfview.SHFAlloc == 0 || s.Flags&shfLivepatch != 0 {
@@ -172,6 +174,16 @@ func (d *decision) relocations() error {
 		}
 		if target := &f.Sections[s.Info]; target.Name == ".modinfo" || target.Name == "__versions" {
 			continue // not kept
+		}
+		reads := s.Size
+		if target := &f.Sections[s.Info]; target.Type != elfview.SHTNobits {
+			reads += target.Size
+		}
+		if s.Type == shtRela && reads > left {
+			d.add("relocations", "", []Errno{success, unknown}, "they have many times the bytes of the file, which are not read")
+			return nil
+		} else if s.Type == shtRela {
+			left -= reads
 		}
 		switch s.Type {
 		case shtRel:

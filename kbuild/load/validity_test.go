@@ -155,6 +155,29 @@ func TestOddities(t *testing.T) {
 	}
 }
 
+// TestManyRelocations: tables that share their bytes, or those that they change, are not
+// read again and again.
+func TestManyRelocations(t *testing.T) {
+	const tables = 1000
+	text := vmlinux.Section{Name: ".text", Type: 1, Flags: 6, Data: make([]byte, 1<<20)}
+	for n, want := range map[int]Errno{1: success, tables: unknown} {
+		sections := []vmlinux.Section{text}
+		for range n {
+			sections = append(sections, vmlinux.Section{Name: ".rela.text", Type: shtRela, Data: rela(8, 11)})
+		}
+		b := file{crcs: right(), edit: with(sections...)}.bytes()
+		table := binary.LittleEndian.Uint64(b[40:])
+		for at := table; at+64 <= uint64(len(b)); at += 64 {
+			if binary.LittleEndian.Uint32(b[at+4:]) == shtRela {
+				binary.LittleEndian.PutUint32(b[at+44:], 4) // behind .modinfo, struct module and __versions
+			}
+		}
+		if a := check(t, open(t), b, Request{Call: FinitModule}, Permissive).Answers[0]; a.Errno != want {
+			t.Errorf("%d tables: %q, want %q", n, a.Errno, want)
+		}
+	}
+}
+
 // TestModinfoEnds: the first line counts, and the last one to its end, whatever size the
 // section has.
 func TestModinfoEnds(t *testing.T) {
