@@ -113,6 +113,21 @@ soft_sign_file() {
 	cmp "$WORK/token.ko" "$WORK/file.ko"
 }
 
+# soft_many: sign-file as make -j calls it, with the token for all at once.
+soft_many() {
+	local name dir=$SIGN/many
+	mkdir -p "$dir/ours" "$dir/theirs"
+	while read -r name; do
+		cp "$SIGN/plain/$name" "$dir/ours"
+		cp "$SIGN/plain/$name" "$dir/theirs"
+	done < <(head -n 64 "$SIGN/names")
+	find "$dir/ours" -type f -print0 | KBUILD_SIGN_PIN=$TOKEN_PIN soft xargs -0 -n 1 -P 16 \
+		"$SIGN/bin/modhash" sign-file sha512 "$(soft_uri put)" "$SIGN/keys/rsa2048.crt"
+	find "$dir/theirs" -type f -exec "$SIGN/theirs" sha512 "$SIGN/keys/rsa2048.pem" "$SIGN/keys/rsa2048.crt" {} \;
+	diff -r "$dir/theirs" "$dir/ours"
+	rm -r "$dir"
+}
+
 soft_tests() { CGO_ENABLED=1 go -C "$ROOT_DIR" test -count=1 -tags softhsm ./cmd/modhash-pkcs11; }
 
 # secret: while modules are signed, no process has the PIN among its arguments, and
@@ -229,6 +244,7 @@ tokens() {
 	check token/softhsm/p384-made-there soft_p384
 	check token/softhsm/rsa-put-there soft_put
 	check token/softhsm/sign-file soft_sign_file
+	check token/softhsm/sign-file-at-once soft_many
 	check token/softhsm/refusals soft_refusals
 	check token/softhsm/pin-is-secret secret
 	check token/service/setup mock_setup
