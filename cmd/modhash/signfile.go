@@ -39,9 +39,10 @@ nowhere else. CERT is PEM or DER. Without DEST, MODULE is replaced.
 Signatures by RSA keys are the same byte for byte. With ECDSA and ML-DSA keys in files
 they are the same in every run, which those of the kernel's program are not. The
 signature is verified before it is written, the file is read again before it takes
-the place of MODULE, and keeps its mode and owner. As the kernel's program, this one
-takes any file and appends to what is there, with a warning if that is compressed or
-signed already: "modhash sign" is for modules.`
+the place of MODULE, and keeps its mode and owner; where MODULE is a link, it takes the
+place of what that leads to, while the kernel's program replaces the link. As that
+program, this one takes any file and appends to what is there, with a warning if that
+is compressed or signed already: "modhash sign" is for modules.`
 
 const signFileExample = `$ modhash sign-file sha256 sample/keys/a.pem sample/keys/a.crt sample/tree/fs/xfs/xfs.ko xfs.ko
 $ cmp xfs.ko sample/a/usr/lib/modules/6.12.0-sample/kernel/fs/xfs/xfs.ko`
