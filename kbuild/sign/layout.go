@@ -196,14 +196,18 @@ func (s *Store) open(ctx context.Context) (read reader, stored []string, done fu
 }
 
 func readIn(root *os.Root, name string) ([]byte, error) {
+	st, err := root.Stat(name)
+	if err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
+		err = errors.New("it is no regular file")
+	}
+	if err != nil {
+		return nil, bare(err)
+	}
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, bare(err)
 	}
 	defer f.Close() // read only
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return nil, errors.Join(err, errors.New("it is no regular file"))
-	}
 	return limited(f)
 }
 

@@ -279,13 +279,20 @@ func (c *covering) of(dir string) (*listed, error) {
 
 func readListed(dir string) (*listed, error) {
 	name := filepath.Join(dir, manifestName)
-	f, err := os.Open(name)
+	st, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, lerr := os.Lstat(name); lerr == nil {
 			return nil, fmt.Errorf("%s: a symbolic link that leads nowhere", name)
 		}
 		return nil, nil
 	}
+	if err == nil && !st.Mode().IsRegular() { // a pipe would be waited for
+		err = fmt.Errorf("%s: it is no regular file", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
