@@ -184,6 +184,8 @@ causes_of_files() {
 	flip "$dir/hidden.ko" "$(text_at "$dir/salt.ko")"
 	cause 51 'a bit of the code flipped' change.code changed "$base" "$dir/flipped.ko"
 	cause 51 'a bit of the code flipped in a module with another salt' 'build-salt change.code' changed "$base" "$dir/hidden.ko"
+	perl -0777 -pe 's{/build/one/\K(main|more)(?=\.c\0)}{$1 eq "main" ? "more" : "main"}ge' "$dir/salt.ko" >"$dir/exchanged.ko"
+	cause 51 'two strings exchanged in a module with another salt' 'build-salt change.reference' changed "$base" "$dir/exchanged.ko"
 }
 
 # text_at FILE: where in a file its code begins, and a few bytes more.
