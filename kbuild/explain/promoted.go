@@ -39,7 +39,8 @@ func promotedNames(f *units.File) []fullName {
 // pairHashes finds out which hash of B is which of A. Each is of one source file, so
 // that all names which have it on one side have one other on the other side; if not,
 // no hash stands for another one. Of a name that several files have, those that no
-// other name tells are taken in their order, in which things of one name are compared.
+// other name tells are taken in their order. That two of one name have not changed
+// places is for references to see.
 func (p *pair) pairHashes() {
 	if p.A.ELF == nil || p.B.ELF == nil {
 		return
@@ -62,13 +63,6 @@ func (p *pair) pairHashes() {
 		for i := range left {
 			if !more.add(left[i], others[i]) {
 				return
-			}
-		}
-	}
-	for name, hashes := range a {
-		for i, others := 0, b[name]; len(others) == len(hashes) && i < len(hashes); i++ {
-			if more.inB[hashes[i]] != others[i] {
-				return // things that are compared with each other are of different files
 			}
 		}
 	}

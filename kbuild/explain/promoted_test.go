@@ -55,14 +55,14 @@ func TestPromotedTampered(t *testing.T) {
 		}
 		return x
 	}
-	for _, where := range []string{"hidden", "only_first", "only_second", ".text.hidden", ".rela.text.only_first"} {
+	for _, where := range []string{"hidden", "\x00hidden", "only_first", "only_second", ".text.hidden", ".rela.text.only_first"} {
 		x := swap(where)
 		if bytes.Equal(x, b) {
 			t.Fatalf("%s: no hash", where)
 		}
 		for _, way := range [][2][]byte{{a, x}, {x, a}} {
 			if acc := explained(t, way[0], way[1]); acc.Explained() {
-				t.Errorf("hashes of %s are swapped: only %q", where, found(acc))
+				t.Errorf("hashes of %q are swapped: only %q", where, found(acc))
 			}
 		}
 	}
