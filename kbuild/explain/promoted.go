@@ -45,7 +45,7 @@ func (p *pair) pairHashes() {
 	if p.A.ELF == nil || p.B.ELF == nil {
 		return
 	}
-	a, b := hashesByName(p.A.ELF), hashesByName(p.B.ELF)
+	a, b := hashesByName(promotedNames(p.A.ELF)), hashesByName(promotedNames(p.B.ELF))
 	pairs := hashPairs{map[string]string{}, map[string]string{}}
 	for name := range a {
 		if len(a[name]) == 1 && len(b[name]) == 1 && !pairs.add(a[name][0], b[name][0]) {
@@ -81,10 +81,12 @@ func (h *hashPairs) add(a, b string) bool {
 }
 
 // hashesByName lists the hashes of each name, each once.
-func hashesByName(f *units.File) map[string][]string {
+func hashesByName(names []fullName) map[string][]string {
 	list := map[string][]string{}
-	for _, n := range promotedNames(f) {
-		if !slices.Contains(list[n.name], n.hash) {
+	seen := map[fullName]bool{} // of one name there can be very many
+	for _, n := range names {
+		if !seen[n] {
+			seen[n] = true
 			list[n.name] = append(list[n.name], n.hash)
 		}
 	}

@@ -5,7 +5,9 @@ package explain
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -69,5 +71,23 @@ func TestPromotedTampered(t *testing.T) {
 	x := bytes.ReplaceAll(b, first, []byte("2635350165686687840"))
 	if acc := explained(t, b, x); acc.Explained() {
 		t.Errorf("another hash everywhere, under one build id: only %q", found(acc))
+	}
+}
+
+// TestPromotedMany: a hostile table may give one name any number of hashes.
+func TestPromotedMany(t *testing.T) {
+	const many = 500_000
+	var names []fullName
+	for range 2 {
+		for i := range many {
+			names = append(names, fullName{"hidden.llvm", strconv.Itoa(i)})
+		}
+	}
+	start := time.Now()
+	if got := len(hashesByName(names)["hidden.llvm"]); got != many {
+		t.Errorf("%d hashes, want %d", got, many)
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
