@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (f *changeFlags) registerRead(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.tmpdir, "tmpdir", "", "`FOLDER` for what is unpacked (default: that of the system)")
 	fl.Int64Var(&f.maxModule, "max-module", 2048, "refuse a module that decompresses to more than `MIB` MiB")
-	fl.IntVarP(&f.jobs, "jobs", "j", 0, "work on `N` files at once (default: one per processor)")
+	fl.IntVarP(&f.jobs, "jobs", "j", 0, "work on `N` files at once (default: two per processor, since each waits for the disk)")
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the result: text or json")
 	complete(cmd, "format", "text", "json")
 	if err := cmd.MarkFlagDirname("tmpdir"); err != nil {
@@ -67,12 +68,10 @@ func (f *changeFlags) registerRead(cmd *cobra.Command) {
 }
 
 // workers is how many files are worked on at once.
-func (f *changeFlags) workers() int {
-	if f.jobs == 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return f.jobs
-}
+func (f *changeFlags) workers() int { return cmp.Or(f.jobs, 2*runtime.GOMAXPROCS(0)) }
+
+// signatures is how many a device or a program is asked for at once.
+func (f *changeFlags) signatures() int { return cmp.Or(f.jobs, runtime.GOMAXPROCS(0)) }
 
 // moduleChange is a change of modules that is about to begin.
 type moduleChange struct {

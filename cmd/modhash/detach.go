@@ -87,7 +87,7 @@ func (a *app) runDetach(ctx context.Context, f *detachFlags, args []string) erro
 	}
 	var key *keys.Key
 	if f.key.key != "" {
-		if key, err = f.key.open(ctx, a, f.change.workers()); err != nil {
+		if key, err = f.key.open(ctx, a, f.change.signatures()); err != nil {
 			return err
 		}
 		defer key.Close() // every signature was verified

@@ -93,7 +93,7 @@ func (a *app) runSign(ctx context.Context, kf *keyFlags, f *changeFlags, d *dkms
 		return a.changeError(ctx, "sign", nil, err)
 	}
 	defer c.close()
-	key, err := kf.open(ctx, a, f.workers())
+	key, err := kf.open(ctx, a, f.signatures())
 	if err != nil {
 		return err
 	}

@@ -85,12 +85,16 @@ type Options struct {
 	MaxSize int64         // decompressed size limit in bytes; 0 is DefaultMaxSize
 	TempDir string        // where what does not fit into memory goes; "" is the system's folder
 	Budget  *spool.Budget // memory shared by all Openers of a job; nil: a budget of its own
+	// Piecewise: a small module that is not compressed is not read at once, for those
+	// who look at little of it.
+	Piecewise bool
 }
 
 // Opener opens module files one after the other and reuses its memory. It must
 // not be used concurrently.
 type Opener struct {
 	max     int64
+	pieces  bool
 	dec     *codec.Decoder
 	buf     *spool.Buffer
 	scratch []byte
@@ -104,7 +108,7 @@ func NewOpener(o *Options) *Opener {
 	if o == nil {
 		o = &Options{}
 	}
-	op := &Opener{max: o.MaxSize, dec: codec.NewDecoder(), buf: spool.NewBuffer(o.Budget, o.TempDir)}
+	op := &Opener{max: o.MaxSize, pieces: o.Piecewise, dec: codec.NewDecoder(), buf: spool.NewBuffer(o.Budget, o.TempDir)}
 	if op.max <= 0 {
 		op.max = DefaultMaxSize
 	}
@@ -127,7 +131,7 @@ const chunkSize = 64 << 10
 func (o *Opener) Open(r io.ReaderAt, size int64) (*Module, error) {
 	m := &Module{Stored: size, elf: &o.elf, chunk: &o.chunk}
 	first := make([]byte, 0, 16)
-	if size <= inMemory {
+	if size <= inMemory && !(o.pieces && o.isPlain(r, size)) {
 		if cap(o.scratch) < int(size) {
 			o.scratch = make([]byte, 0, max(int(size)*5/4, 64<<10))
 		}
@@ -138,7 +142,7 @@ func (o *Opener) Open(r io.ReaderAt, size int64) (*Module, error) {
 		first = m.mem[:min(size, 16)]
 		m.src = memReader(m.mem)
 	} else {
-		first = first[:16]
+		first = first[:min(size, 16)]
 		if err := readFull(r, first); err != nil {
 			return nil, err
 		}
@@ -158,6 +162,12 @@ func (o *Opener) Open(r io.ReaderAt, size int64) (*Module, error) {
 		return nil, &FormatError{fmt.Errorf("module of %d bytes, at most %d are accepted", size, o.max)}
 	}
 	return m, m.split()
+}
+
+// isPlain: the file is not compressed. One that cannot be read is told by who reads it.
+func (o *Opener) isPlain(r io.ReaderAt, size int64) bool {
+	first := o.chunk[:min(size, 16)]
+	return readFull(r, first) == nil && codec.Sniff(first) == None
 }
 
 // Sniff reports why a file is no module file, looking at its first bytes only;

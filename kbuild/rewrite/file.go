@@ -35,7 +35,7 @@ func (w *worker) group(ctx context.Context, g []int) error {
 
 // rewrite fills res and those of the other names in g.
 func (w *worker) rewrite(ctx context.Context, g []int, res *Result) (err error) {
-	src, err := openSource(w.root, w.files[g[0]].Name, w.Out != nil)
+	src, err := openSource(w.from, w.files[g[0]].Name, w.Out != nil)
 	if err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func (w *worker) create(name string) (*product, error) {
 	if err := w.makeFolder(name); err != nil {
 		return nil, err
 	}
-	return createProduct(w.to, name, w.noTemp)
+	return createProduct(w.into, name, w.noTemp)
 }
 
 // write has fill write into the new file.
@@ -315,10 +315,12 @@ func (j *job) encode(ctx context.Context, w io.Writer) error {
 	}
 	in := &ctxReader{ctx, io.MultiReader(t.Payload(), bytes.NewReader(j.want))}
 	size := t.size + int64(len(j.want))
+	enc := <-j.encoders
+	defer func() { j.encoders <- enc }()
 	if j.Compressor != nil {
 		return j.Compressor.Compress(ctx, w, in, size, c)
 	}
-	return j.enc.Encode(w, in, size, c)
+	return enc.Encode(w, in, size, c)
 }
 
 // ctxWriter and ctxReader fail once their context is done.

@@ -26,20 +26,20 @@ func identify(st fs.FileInfo) identity {
 // source is the old file, open and locked.
 type source struct {
 	*os.File
-	dir  *os.File
+	dir  *os.File // not its own
 	base string
 	st   unix.Stat_t
 }
 
-// openSource opens a regular file below root; a link in its place is refused. One
+// openSource opens a regular file in its folder; a link in its place is refused. One
 // that stays as it is, because the new one goes elsewhere, is locked against runs
 // that rewrite it, not against others that read it; nothing beside it is changed.
-func openSource(root *os.Root, name string, stays bool) (*source, error) {
-	dir, err := root.Open(path.Dir(name))
+func openSource(in *Folders, name string, stays bool) (*source, error) {
+	dir, base, err := in.open(name)
 	if err != nil {
-		return nil, outfile.Bare(err)
+		return nil, err
 	}
-	s := &source{dir: dir, base: path.Base(name)}
+	s := &source{dir: dir, base: base}
 	// Who held the lock may have replaced the file in the meantime.
 	for range 10 {
 		if err = s.open(stays); !errors.Is(err, ErrChanged) {
@@ -91,7 +91,6 @@ func (s *source) close() {
 	if s.File != nil {
 		s.File.Close()
 	}
-	s.dir.Close()
 }
 
 func (s *source) size() int64 { return s.st.Size }
@@ -140,19 +139,18 @@ func (s *source) alsoNamed(root *os.Root, name string) error {
 // the file system cannot do that.
 type product struct {
 	*os.File
-	dir   *os.File
+	dir   *os.File // not its own
 	base  string
 	named bool // has its temporary name
 }
 
-func createProduct(root *os.Root, name string, noTemp bool) (*product, error) {
-	dir, err := root.Open(path.Dir(name))
+func createProduct(in *Folders, name string, noTemp bool) (*product, error) {
+	dir, base, err := in.open(name)
 	if err != nil {
-		return nil, outfile.Bare(err)
+		return nil, err
 	}
-	p := &product{dir: dir, base: path.Base(name)}
+	p := &product{dir: dir, base: base}
 	if err := p.create(noTemp); err != nil {
-		dir.Close()
 		return nil, err
 	}
 	return p, nil
@@ -204,7 +202,6 @@ func (p *product) discard() {
 		removeTemp(p.dir, p.base)
 	}
 	p.File.Close() // what matters was synced
-	p.dir.Close()
 }
 
 func (p *product) size() (int64, error) {

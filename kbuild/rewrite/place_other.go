@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path"
 
 	"github.com/modhash/modhash/kbuild/outfile"
 )
@@ -21,12 +20,16 @@ func identify(fs.FileInfo) identity { return identity{} }
 // source is the old file.
 type source struct {
 	*os.File
-	root *os.Root
+	root *os.Root // the folder
 	name string
 	st   fs.FileInfo
 }
 
-func openSource(root *os.Root, name string, _ bool) (*source, error) {
+func openSource(in *Folders, name string, _ bool) (*source, error) {
+	root, name, err := in.Of(name)
+	if err != nil {
+		return nil, err
+	}
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, outfile.Bare(err)
@@ -69,13 +72,17 @@ func (s *source) alsoNamed(*os.Root, string) error { return nil }
 // product is the new file.
 type product struct {
 	*os.File
-	root       *os.Root
+	root       *os.Root // the folder
 	name, temp string
 	done       bool
 }
 
-func createProduct(root *os.Root, name string, _ bool) (*product, error) {
-	p := &product{root: root, name: name, temp: path.Join(path.Dir(name), TempName(path.Base(name)))}
+func createProduct(in *Folders, name string, _ bool) (*product, error) {
+	root, name, err := in.Of(name)
+	if err != nil {
+		return nil, err
+	}
+	p := &product{root: root, name: name, temp: TempName(name)}
 	_ = root.Remove(p.temp) // of a run that was killed; not there, as a rule
 	f, err := root.OpenFile(p.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

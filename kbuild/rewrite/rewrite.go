@@ -143,8 +143,9 @@ type Options struct {
 	// renamed. A killed process still leaves whole files, a loss of power
 	// perhaps not.
 	Unsynced bool
-	// Workers is how many files are worked on at once; 0 is 1. Each needs about
-	// 30 MiB for modules that are compressed with xz, less for others.
+	// Workers is how many files are worked on at once; 0 is 1. Each also waits for the
+	// disk, so there can be more than processors; of these as many compress, with about
+	// 30 MiB for each one in xz.
 	Workers int
 	// Compressor, nil: the built-in one, whose output is the same everywhere.
 	Compressor Compressor

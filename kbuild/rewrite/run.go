@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -35,6 +36,10 @@ func Run(ctx context.Context, root *os.Root, files []File, edit Edit, o *Options
 		r.Open.Budget = spool.NewBudget(spool.DefaultBudget)
 	}
 	r.results = make([]Result, len(files))
+	r.encoders = make(chan *codec.Encoder, min(max(r.Workers, 1), runtime.GOMAXPROCS(0)))
+	for range cap(r.encoders) {
+		r.encoders <- codec.NewEncoder()
+	}
 	groups := r.group()
 	err := pool.Each(ctx, max(r.Workers, 1), len(groups), r.newWorker, (*worker).close, func(w *worker, i int) error {
 		if err := w.group(ctx, groups[i]); err != nil && r.Stop {
@@ -61,6 +66,10 @@ type run struct {
 	edit     Edit
 	results  []Result
 
+	// encoders are taken by who compresses: not more at once than there are
+	// processors, since that waits for nothing else.
+	encoders chan *codec.Encoder
+
 	mu   sync.Mutex
 	dirs map[string]bool // below to, that names changed in
 
@@ -74,9 +83,11 @@ func (r *run) group() [][]int {
 	var groups [][]int
 	byFile := map[identity]int{}
 	seen := map[string]bool{}
+	in := NewFolders(r.root)
+	defer in.Close()
 	for i, f := range r.files {
 		r.results[i].Name = f.Name
-		id, err := r.lookUp(f)
+		id, err := r.lookUp(in, f)
 		to := f.Out
 		if to == "" {
 			to = f.Name
@@ -103,11 +114,15 @@ func (r *run) group() [][]int {
 	return groups
 }
 
-func (r *run) lookUp(f File) (identity, error) {
+func (r *run) lookUp(in *Folders, f File) (identity, error) {
 	if f.Out != "" && r.Out == nil {
 		return identity{}, errors.New("an output name without an output folder")
 	}
-	st, err := r.root.Lstat(f.Name)
+	dir, base, err := in.Of(f.Name)
+	if err != nil {
+		return identity{}, err
+	}
+	st, err := dir.Lstat(base)
 	if err != nil {
 		return identity{}, outfile.Bare(err)
 	}
@@ -191,17 +206,20 @@ func (r *run) done(group []int) {
 type worker struct {
 	*run
 	old   *kmod.Opener
-	enc   *codec.Encoder
 	dec   *codec.Decoder // of new files
 	chunk [2][64 << 10]byte
 	buf   *bufio.Writer // of new files
 	made  string        // the folder in Out that was made last, or was there
+	// Of old and of new files.
+	from, into *Folders
 }
 
 func (r *run) newWorker() *worker {
-	return &worker{run: r, old: kmod.NewOpener(&r.Open), enc: codec.NewEncoder(), dec: codec.NewDecoder(), buf: bufio.NewWriterSize(nil, 256<<10)}
+	return &worker{run: r, from: NewFolders(r.root), into: NewFolders(r.to), old: kmod.NewOpener(&r.Open), dec: codec.NewDecoder(), buf: bufio.NewWriterSize(nil, 256<<10)}
 }
 
 func (w *worker) close() {
 	w.old.Close() // frees memory and an unlinked file
+	w.from.Close()
+	w.into.Close()
 }

@@ -83,14 +83,22 @@ func (f *Files) look(ctx context.Context, o *Options, judge func(*subject) (bool
 	if open.Budget == nil {
 		open.Budget = spool.NewBudget(spool.DefaultBudget)
 	}
+	open.Piecewise = true
+	type looker struct {
+		*kmod.Opener
+		in *rewrite.Folders
+	}
 	obstacles := make([]*Obstacle, len(f.list))
 	take := make([]bool, len(f.list))
 	err := pool.Each(ctx, max(1, o.Rewrite.Workers), len(f.list),
-		func() *kmod.Opener { return kmod.NewOpener(&open) },
-		func(k *kmod.Opener) { k.Close() }, // frees memory
-		func(k *kmod.Opener, i int) error {
+		func() looker { return looker{kmod.NewOpener(&open), rewrite.NewFolders(f.root)} },
+		func(l looker) {
+			l.Close() // frees memory
+			l.in.Close()
+		},
+		func(l looker, i int) error {
 			var err error
-			take[i], obstacles[i], err = f.lookAt(k, i, o, judge)
+			take[i], obstacles[i], err = f.lookAt(l.Opener, l.in, i, o, judge)
 			if err != nil {
 				return fmt.Errorf("%s: %w", f.list[i].shown, err)
 			}
@@ -116,8 +124,8 @@ func (f *Files) look(ctx context.Context, o *Options, judge func(*subject) (bool
 	return indexes, nil
 }
 
-func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (bool, *Obstacle, error)) (take bool, why *Obstacle, err error) {
-	file, err := f.root.Open(f.list[i].name)
+func (f *Files) lookAt(k *kmod.Opener, in *rewrite.Folders, i int, o *Options, judge func(*subject) (bool, *Obstacle, error)) (take bool, why *Obstacle, err error) {
+	file, err := f.open(in, f.list[i].name)
 	if err != nil {
 		if st, lerr := f.root.Lstat(f.list[i].name); lerr == nil && st.Mode()&fs.ModeSymlink != 0 {
 			return false, nil, errors.New("it is a symbolic link out of the folder: name the file that it leads to")
@@ -163,6 +171,18 @@ func (f *Files) lookAt(k *kmod.Opener, i int, o *Options, judge func(*subject) (
 		}
 	}
 	return judge(s)
+}
+
+// open opens a file. One that was given may be a link within the root.
+func (f *Files) open(in *rewrite.Folders, name string) (*os.File, error) {
+	dir, base, err := in.Of(name)
+	if err == nil {
+		var file *os.File
+		if file, err = dir.Open(base); err == nil {
+			return file, nil
+		}
+	}
+	return f.root.Open(name)
 }
 
 // covered reports why a hashset covers a module, nil if none does.

@@ -46,8 +46,10 @@ func (f *Files) linked(indexes []int, o *Options) error {
 	}
 	var bad []Obstacle
 	several := map[int64][]name{} // by the size of the file
+	in := rewrite.NewFolders(f.root)
+	defer in.Close()
 	for _, i := range indexes {
-		st, err := f.root.Lstat(f.list[i].name)
+		st, err := lstat(in, f.list[i].name)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", f.list[i].shown, bare(err))
@@ -78,6 +80,14 @@ func (f *Files) linked(indexes []int, o *Options) error {
 		return &ObstaclesError{Obstacles: bad}
 	}
 	return nil
+}
+
+func lstat(in *rewrite.Folders, name string) (fs.FileInfo, error) {
+	dir, base, err := in.Of(name)
+	if err != nil {
+		return nil, err
+	}
+	return dir.Lstat(base)
 }
 
 // noModule says why a file is none that a kernel could load, by what it is called and
