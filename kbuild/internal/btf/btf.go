@@ -102,7 +102,7 @@ type Section struct {
 	// First is the number of the first type; see [Section.Firsts].
 	First uint32
 
-	order  binary.ByteOrder
+	big    bool     // the byte order
 	types  []uint32 // where each begins
 	starts []uint32 // where each name begins, counted from Names
 }
@@ -126,7 +126,7 @@ func Parse(b []byte, order binary.ByteOrder) (*Section, error) {
 	case typeOff != 0 || strOff != typeLen || head+typeLen+strLen != uint64(len(b)):
 		return nil, &FormatError{8, fmt.Sprintf("%d bytes of types at %d and %d of names at %d do not make %d", typeLen, typeOff, strLen, strOff, len(b))}
 	}
-	s := &Section{Bytes: b, order: order, Head: int(head), Names: int(head + typeLen)}
+	s := &Section{Bytes: b, big: order == binary.ByteOrder(binary.BigEndian), Head: int(head), Names: int(head + typeLen)}
 	if err := s.split(); err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (s *Section) split() error {
 		if s.Names-at < 12 {
 			return &FormatError{int64(at), "cut short in a type"}
 		}
-		info := s.order.Uint32(s.Bytes[at+4:])
+		info := s.u32(at + 4)
 		kind := info >> 24 & 31
 		if kind == 0 || kind >= kinds {
 			return &FormatError{int64(at), fmt.Sprintf("type of unknown kind %d", kind)}
@@ -178,36 +178,48 @@ func (s *Section) names() error {
 	return nil
 }
 
+// maxFits is how many places of the last name fitNames tries.
+const maxFits = 8
+
 // fitNames finds how many bytes of names go before: as many that the last name here
 // is the last one in use, and most others in use here begin where one begins. A few
 // are tried, so that one that is out of range does not spoil it.
 func (s *Section) fitNames() uint32 {
 	var used []uint32
+	var top [maxFits]uint32 // the largest of them, each once, in falling order; then 0
 	for i := range s.types {
+		kind := s.Kind(i)
 		for k, n := 0, s.Words(i); k < n; k++ {
-			if v := s.word(i, k); v != 0 && roleOf(s.Kind(i), k) == name {
-				used = append(used, v)
+			v := s.word(i, k)
+			if v == 0 || roleOf(kind, k) != name {
+				continue
+			}
+			used = append(used, v)
+			if v > top[maxFits-1] && !slices.Contains(top[:], v) {
+				at := slices.IndexFunc(top[:], func(t uint32) bool { return v > t })
+				copy(top[at+1:], top[at:])
+				top[at] = v
 			}
 		}
 	}
-	slices.Sort(used)
-	used = slices.Compact(used)
 	if len(used) == 0 {
 		return 0
 	}
 	if len(s.starts) == 0 {
-		return used[len(used)-1] + 1 // all are those of the kernel
+		return top[0] + 1 // all are those of the kernel
 	}
 	last := s.starts[len(s.starts)-1]
+	begins, seen := newBits(last+1), newBits(last+1)
+	for _, at := range s.starts {
+		begins.set(at)
+	}
 	best, most := uint32(0), -1
-	for k := len(used) - 1; k >= 0 && k > len(used)-9; k-- {
-		if used[k] <= last {
+	for _, v := range top {
+		if v <= last {
 			break
 		}
-		base := used[k] - last
-		from, _ := slices.BinarySearch(used, base)
-		if hits := s.hits(used[from:k+1], base); hits > most {
-			best, most = base, hits
+		if hits := hits(used, v-last, last, begins, seen); hits > most {
+			best, most = v-last, hits
 		}
 		if most == len(s.starts) {
 			break // no other can fit better
@@ -216,20 +228,27 @@ func (s *Section) fitNames() uint32 {
 	return best
 }
 
-// hits counts the numbers, sorted and each once, that are those of names if so many
-// bytes go before.
-func (s *Section) hits(used []uint32, base uint32) int {
-	hits, i := 0, 0
+// hits counts the names that are in use if so many bytes go before.
+func hits(used []uint32, base, last uint32, begins, seen bits) int {
+	clear(seen)
+	n := 0
 	for _, v := range used {
-		for i < len(s.starts) && s.starts[i] < v-base {
-			i++
-		}
-		if i < len(s.starts) && s.starts[i] == v-base {
-			hits++
+		if at := v - base; v >= base && at <= last && begins.has(at) && !seen.has(at) {
+			seen.set(at)
+			n++
 		}
 	}
-	return hits
+	return n
 }
+
+// bits is a set of small numbers.
+type bits []uint64
+
+func newBits(n uint32) bits { return make(bits, (uint64(n)+63)/64) }
+
+func (b bits) set(i uint32) { b[i/64] |= 1 << (i % 64) }
+
+func (b bits) has(i uint32) bool { return b[i/64]>>(i%64)&1 != 0 }
 
 // Len is the number of types.
 func (s *Section) Len() int { return len(s.types) }
@@ -245,7 +264,7 @@ func (s *Section) Type(i int) (off, size int) {
 
 // Kind returns the kind of type i.
 func (s *Section) Kind(i int) uint8 {
-	return uint8(s.order.Uint32(s.Bytes[s.types[i]+4:]) >> 24 & 31)
+	return uint8(s.u32(int(s.types[i])+4) >> 24 & 31)
 }
 
 // Words is how many words of 32 bits type i has.
@@ -254,7 +273,14 @@ func (s *Section) Words(i int) int {
 	return n / 4
 }
 
-func (s *Section) word(i, k int) uint32 { return s.order.Uint32(s.Bytes[int(s.types[i])+4*k:]) }
+func (s *Section) word(i, k int) uint32 { return s.u32(int(s.types[i]) + 4*k) }
+
+func (s *Section) u32(at int) uint32 {
+	if s.big {
+		return binary.BigEndian.Uint32(s.Bytes[at:])
+	}
+	return binary.LittleEndian.Uint32(s.Bytes[at:])
+}
 
 // TypeAt returns the type that holds an offset of Bytes, -1 if none does.
 func (s *Section) TypeAt(off int) int {

@@ -2,7 +2,7 @@
 
 package btf
 
-import "slices"
+import mathbits "math/bits"
 
 // maxFirsts is how many numbers Firsts returns, and maxWork how many comparisons it
 // makes.
@@ -28,13 +28,17 @@ func (s *Section) Firsts() []uint32 {
 	if top+1 > n {
 		low = top + 1 - n
 	}
-	cut := func(v []uint32) []uint32 {
-		slices.Sort(v)
-		v = slices.Compact(v)
-		k, _ := slices.BinarySearch(v, low)
-		return v[k:]
+	in := newBits(top - low + 1) // not more than there are types
+	sorted := func(v []uint32) []uint32 {
+		clear(in)
+		for _, x := range v {
+			if x >= low {
+				in.set(x - low)
+			}
+		}
+		return in.list(v[:0], low)
 	}
-	protos, others = cut(protos), cut(others)
+	protos, others = sorted(protos), sorted(others)
 	var out []uint32
 	work := 0
 	for first := low; first <= top+1 && len(out) < maxFirsts && work < maxWork; first++ {
@@ -43,6 +47,16 @@ func (s *Section) Firsts() []uint32 {
 		}
 	}
 	return out
+}
+
+// list appends the numbers of the set, each with low added, in their order.
+func (b bits) list(to []uint32, low uint32) []uint32 {
+	for k, w := range b {
+		for ; w != 0; w &= w - 1 {
+			to = append(to, low+uint32(64*k+mathbits.TrailingZeros64(w)))
+		}
+	}
+	return to
 }
 
 // refs lists the numbers of types that functions refer to, and that others do.

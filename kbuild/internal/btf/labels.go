@@ -39,14 +39,18 @@ func newLabels(s *Section) *labels {
 
 // text is the hash of a name; all names that the kernel has are alike.
 func (l *labels) text(at uint32) uint64 {
-	h := uint64(0)
 	switch {
 	case at == 0:
 		return 1
 	case at < l.s.NameBase:
 		return 2
 	}
-	for _, c := range l.s.nameAt(at) {
+	return hashName(l.s.nameAt(at))
+}
+
+func hashName(name []byte) uint64 {
+	h := uint64(0)
+	for _, c := range name {
 		h = (h ^ uint64(c)) * 0x100000001b3
 	}
 	return mix(3, h)

@@ -88,35 +88,68 @@ func none(n int) []int32 {
 	return s
 }
 
-// matchNames matches equal names, the n-th with the n-th; it reports whether all have
-// one.
+// matchNames matches equal names, the n-th with the n-th but at both ends of the lists,
+// which are mostly alike; it reports whether all have one.
 func (m *Matching) matchNames() bool {
-	sorted := func(s *Section) []int32 {
-		order := make([]int32, len(s.starts))
-		for i := range order {
-			order[i] = int32(i)
-		}
-		slices.SortFunc(order, func(i, j int32) int {
-			return cmp.Or(bytes.Compare(s.start(i), s.start(j)), cmp.Compare(i, j))
-		})
-		return order
+	na, nb := len(m.A.starts), len(m.B.starts)
+	m.names = none(na)
+	lo, matched := 0, 0
+	same := func(x, y int) bool { return bytes.Equal(m.A.start(int32(x)), m.B.start(int32(y))) }
+	pair := func(x, y int) {
+		m.names[x] = int32(m.B.starts[y])
+		matched++
 	}
-	oa, ob := sorted(m.A), sorted(m.B)
-	m.names = none(len(oa))
-	matched := 0
+	for lo < na && lo < nb && same(lo, lo) {
+		pair(lo, lo)
+		lo++
+	}
+	for na > lo && nb > lo && same(na-1, nb-1) {
+		na--
+		nb--
+		pair(na, nb)
+	}
+	oa, ob := m.A.ordered(lo, na), m.B.ordered(lo, nb)
 	for len(oa) > 0 && len(ob) > 0 {
-		switch c := bytes.Compare(m.A.start(oa[0]), m.B.start(ob[0])); {
+		switch c := compareNames(m.A, oa[0], m.B, ob[0]); {
 		case c < 0:
 			oa = oa[1:]
 		case c > 0:
 			ob = ob[1:]
 		default:
-			m.names[oa[0]] = int32(m.B.starts[ob[0]])
+			pair(int(oa[0].i), int(ob[0].i))
 			oa, ob = oa[1:], ob[1:]
-			matched++
 		}
 	}
 	return matched == len(m.A.starts) && matched == len(m.B.starts)
+}
+
+// hashed is a name by its number, with its hash.
+type hashed struct {
+	hash uint64
+	i    int32
+}
+
+// compareNames orders names by their hashes, and those of one hash by what they are.
+func compareNames(s *Section, x hashed, t *Section, y hashed) int {
+	if x.hash != y.hash {
+		return cmp.Compare(x.hash, y.hash)
+	}
+	return bytes.Compare(s.start(x.i), t.start(y.i))
+}
+
+// ordered sorts the names from lo to hi.
+func (s *Section) ordered(lo, hi int) []hashed {
+	list := make([]hashed, 0, hi-lo)
+	for i := lo; i < hi; i++ {
+		list = append(list, hashed{hashName(s.start(int32(i))), int32(i)})
+	}
+	slices.SortFunc(list, func(x, y hashed) int {
+		if c := compareNames(s, x, s, y); c != 0 {
+			return c
+		}
+		return cmp.Compare(x.i, y.i)
+	})
+	return list
 }
 
 // start returns name i.
