@@ -129,6 +129,8 @@ type accountant struct {
 	byOwner []int32 // of each owner of the ledger its item, -1 for none yet
 	byKey   map[itemKey]int
 	items   []Item
+	order   []int32 // see sorted
+	inOrder []Item
 	strings map[string]string
 }
 
@@ -209,16 +211,11 @@ func (c *accountant) item(p *Pair, l *Ledger, i int) int {
 
 // finish sorts the items and hands them over.
 func (c *accountant) finish(p *Pair, acc *Account, all bool) {
-	slices.SortStableFunc(c.items, func(x, y Item) int {
-		return cmp.Or(cmp.Compare(rank(y.Class()), rank(x.Class())), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.ID(), y.ID()),
-			cmp.Compare(x.weight(), y.weight())*-1, cmp.Compare(x.Subject, y.Subject), byValues(x.Owner.A, x.Owner.B, y.Owner.A, y.Owner.B),
-			cmp.Compare(x.First.A.Off+x.First.B.Off, y.First.A.Off+y.First.B.Off))
-	})
 	limit := MaxItems
 	if all {
 		limit = MaxDetail
 	}
-	items := together(c.items, limit)
+	items := together(c.sorted(), limit)
 	for i := range items {
 		it := &items[i]
 		it.Subject, it.Owner.A, it.Owner.B = c.clone(it.Subject), c.clone(it.Owner.A), c.clone(it.Owner.B)
@@ -230,6 +227,37 @@ func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 	clear(c.byKey)
 	clear(c.items)
 	c.items = c.items[:0]
+	clear(c.inOrder)
+}
+
+// sorted returns the items in the order of the account. They are large: only their
+// numbers are moved about.
+func (c *accountant) sorted() []Item {
+	c.order = c.order[:0]
+	for i := range c.items {
+		c.order = append(c.order, int32(i))
+	}
+	slices.SortFunc(c.order, func(i, j int32) int {
+		if n := compareItems(&c.items[i], &c.items[j]); n != 0 {
+			return n
+		}
+		return cmp.Compare(i, j)
+	})
+	c.inOrder = slices.Grow(c.inOrder[:0], len(c.items))
+	for _, i := range c.order {
+		c.inOrder = append(c.inOrder, c.items[i])
+	}
+	return c.inOrder
+}
+
+// compareItems orders items by their class, layer and cause, and those of one cause by
+// their size; the same way whichever side is A.
+func compareItems(x, y *Item) int {
+	if n := cmp.Or(cmp.Compare(rank(y.Class()), rank(x.Class())), cmp.Compare(x.Layer, y.Layer), cmp.Compare(x.ID(), y.ID()), cmp.Compare(y.weight(), x.weight())); n != 0 {
+		return n
+	}
+	return cmp.Or(cmp.Compare(x.Subject, y.Subject), byValues(x.Owner.A, x.Owner.B, y.Owner.A, y.Owner.B),
+		cmp.Compare(x.First.A.Off+x.First.B.Off, y.First.A.Off+y.First.B.Off))
 }
 
 // byValues orders pairs of values the same way whichever side is A.

@@ -169,17 +169,18 @@ func (l *Ledger) Region(i int) Region {
 	return Region{A: r.a.wide(), B: r.b.wide(), Unit: r.unit(), Relation: r.relation, Stream: r.stream(), Owner: l.owner(r), diff: int64(r.diff)}
 }
 
-// Open reports whether region i differs and has no owner yet, and the kind of the
-// unit that it is, or is a part of. It is quicker than looking at the region.
-func (l *Ledger) Open(i int) (units.Kind, bool) {
+// Open reports whether region i differs and has no owner yet, the number of its block,
+// and the kind of the unit that it is, or is a part of. It is quicker than looking at the
+// region.
+func (l *Ledger) Open(i int) (block int32, kind units.Kind, open bool) {
 	r := &l.regions[i]
-	return r.kind, r.relation != Same && r.who == 0
+	return int32(r.block), r.kind, r.relation != Same && r.who == 0
 }
 
 // Claim makes o the owner of region i, which has none yet; it reports whether it
 // did. Same bytes have no owner.
 func (l *Ledger) Claim(i int, o *Owner) bool {
-	if _, open := l.Open(i); !open {
+	if _, _, open := l.Open(i); !open {
 		return false
 	}
 	l.regions[i].who = l.number(o)

@@ -82,11 +82,14 @@ func Run(p *compare.Pair) {
 type pair struct {
 	*compare.Pair
 	owners map[ownerKey]*compare.Owner
+	// What was asked for last.
+	ownerKey  ownerKey
+	lastOwner *compare.Owner
 	// ids say what the sections are, ords how many symbols of the same name come
 	// before each, see ordinal; both for A and B.
 	ids    [2][]sectionID
 	ords   [2][]int32
-	open   [2][]int32 // regions without an owner of the stored and the innermost ledger, see each
+	open   [2]openRegions // of the stored and the innermost ledger
 	place  place
 	moves  map[move]bool   // folders that are others on side B, see pathMoves
 	stray  map[int64]int64 // where strings of A begin that are in another place in B, and where there
@@ -157,6 +160,9 @@ type ownerKey struct {
 // owner makes the owner of a cause, one for equal arguments.
 func (p *pair) owner(c *compare.Cause, subject, a, b string) *compare.Owner {
 	k := ownerKey{c, subject, a, b}
+	if k == p.ownerKey { // mostly it is that of the place before
+		return p.lastOwner
+	}
 	o := p.owners[k]
 	if o == nil {
 		o = &compare.Owner{Cause: c, Subject: subject, A: a, B: b}
@@ -165,87 +171,8 @@ func (p *pair) owner(c *compare.Cause, subject, a, b string) *compare.Owner {
 			p.roots = append(p.roots, c)
 		}
 	}
+	p.ownerKey, p.lastOwner = k, o
 	return o
-}
-
-// place is a region that asks for an owner, with the unit it belongs to.
-type place struct {
-	compare.Region
-	block *compare.Block
-	// a and b are the whole units; of a side that lacks it, Len is 0.
-	a, b units.Unit
-
-	ledger *compare.Ledger
-	number int // of the region
-}
-
-// both: the unit is on both sides.
-func (x *place) both() bool { return x.a.Len > 0 && x.b.Len > 0 }
-
-// unit is the unit on the side that has it, A before B.
-func (x *place) unit() *units.Unit {
-	if x.a.Len > 0 {
-		return &x.a
-	}
-	return &x.b
-}
-
-// each calls f for every region of a ledger that differs and has no owner: all, or
-// those whose unit is of one of the kinds. The place is valid during the call only,
-// and calls do not nest.
-func (p *pair) each(l *compare.Ledger, f func(x *place), kinds ...units.Kind) {
-	p.eachOf(l, nil, f, kinds...)
-}
-
-// eachOf is each for the regions of some blocks, without the work that a region of
-// another one is; all blocks if in is nil.
-func (p *pair) eachOf(l *compare.Ledger, in func(bl *compare.Block) bool, f func(x *place), kinds ...units.Kind) {
-	if l == nil {
-		return
-	}
-	open := &p.open[0]
-	if l == p.Unit {
-		open = &p.open[1]
-	}
-	if *open == nil {
-		*open = make([]int32, 0, l.Len())
-		for i := range l.Len() {
-			if _, is := l.Open(i); is {
-				*open = append(*open, int32(i))
-			}
-		}
-	}
-	var skip uint64 // the kinds that are not asked for
-	if len(kinds) > 0 {
-		skip = ^uint64(0)
-		for _, k := range kinds {
-			skip &^= 1 << k
-		}
-	}
-	left := (*open)[:0]     // what the next family is asked about
-	var last *compare.Block // of the region before: mostly it is that of the next one too
-	inside := in == nil     // what in said of it
-	x := &p.place
-	for _, i := range *open {
-		kind, is := l.Open(int(i))
-		if is && skip>>kind&1 == 0 {
-			x.Region = l.Region(int(i))
-			x.block = p.Block(l, &x.Region)
-			if in != nil && x.block != last {
-				last, inside = x.block, in(x.block)
-			}
-			if inside {
-				x.ledger, x.number = l, int(i)
-				x.a, x.b = p.UnitA(l, &x.Region), p.UnitB(l, &x.Region)
-				f(x)
-				_, is = l.Open(int(i))
-			}
-		}
-		if is {
-			left = append(left, i)
-		}
-	}
-	*open = left
 }
 
 // bytes returns the whole units of a place.

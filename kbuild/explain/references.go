@@ -181,13 +181,13 @@ func (f *referenceFamily) symbols() {
 	if sa < 0 || sb < 0 {
 		return
 	}
-	ya, yb, needed := f.A.ELF.Symbols(), f.B.ELF.Symbols(), neededSymbols(f.A.ELF)
+	ya, yb, needed := f.A.ELF.Symbols(), f.B.ELF.Symbols(), f.A.ELF.Needed()
 	f.equalEntries(sa, sb, len(ya), func(i, j int32) {
 		if int(j) >= len(yb) {
 			return
 		}
 		a, b := &ya[i], &yb[j]
-		matters := needed[uint32(i)] || a.Type() == 2 || a.Info>>4 != 0
+		matters := needed[i] || a.Type() == 2 || a.Info>>4 != 0
 		switch {
 		case a.Type() > 2:
 		case a.Name != b.Name || !f.sameHash(a.Hash, b.Hash) || a.Named != b.Named:

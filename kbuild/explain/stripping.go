@@ -63,8 +63,11 @@ func stripping(p *pair) {
 	}
 	files := map[string]bool{} // names of sources, whose symbols go with debug information
 	for i, f := range []*units.File{p.A.ELF, p.B.ELF} {
+		if !p.hasDebug(i) || p.hasDebug(1-i) {
+			continue
+		}
 		for _, y := range f.Symbols() {
-			if y.Type() == 4 && plainSymbol(&y) && p.hasDebug(i) && !p.hasDebug(1-i) {
+			if y.Type() == 4 && plainSymbol(&y) {
 				files[y.Name] = true
 			}
 		}
@@ -131,41 +134,28 @@ func bareness(unneeded map[int32]bool) string {
 func (p *pair) unneeded(names map[string]bool) *[2]map[int32]bool {
 	var all [2]map[int32]bool
 	files := [2]*units.File{p.A.ELF, p.B.ELF}
+	has := func(f *units.File, do func(k int32) (stop bool)) bool {
+		syms, needed := f.Symbols(), f.Needed()
+		for k := range syms {
+			if y := &syms[k]; y.Info>>4 == 0 && y.Type() < 3 && y.Name != "" && !needed[k] && do(int32(k)) {
+				return true
+			}
+		}
+		return false
+	}
+	any := func(int32) bool { return true }
+	if has(files[0], any) && has(files[1], any) {
+		return &all
+	}
 	for i, f := range files {
 		all[i] = map[int32]bool{}
-		needed := neededSymbols(f)
-		for k, y := range f.Symbols() {
-			if y.Info>>4 == 0 && y.Type() < 3 && y.Name != "" && !needed[uint32(k)] {
-				all[i][int32(k)] = true
-			}
-		}
-	}
-	if len(all[0]) > 0 && len(all[1]) > 0 {
-		return &[2]map[int32]bool{}
-	}
-	for i, f := range files {
-		for k := range all[i] {
+		has(f, func(k int32) bool {
+			all[i][k] = true
 			names[f.Symbols()[k].Name] = true
-		}
+			return false
+		})
 	}
 	return &all
-}
-
-// neededSymbols are those that relocations are by.
-func neededSymbols(f *units.File) map[uint32]bool {
-	out := map[uint32]bool{}
-	for i := range f.Sections {
-		s := &f.Sections[i]
-		if !units.IsRel(s.Type) {
-			continue
-		}
-		for k := range f.Relocs(i) {
-			if u := f.RelocUnit(i, int32(k)); u.Kind == units.Reloc {
-				out[f.Rel(f.Bytes[u.Off:u.Off+u.Len], s.Type).Sym] = true
-			}
-		}
-	}
-	return out
 }
 
 // links are the sections that name a file of debug information.

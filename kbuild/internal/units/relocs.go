@@ -3,6 +3,7 @@
 package units
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/modhash/modhash/kbuild/internal/elfview"
@@ -34,21 +35,52 @@ func (f *File) relSize(typ uint32) int64 {
 // MIPS of 64 bits, whose info is laid out otherwise, is not told apart: its
 // numbers mean nothing then, but equal ones are still equal.
 func (f *File) Rel(b []byte, typ uint32) Rel {
-	o := f.Order
 	if f.Bits == 64 {
-		info := o.Uint64(b[8:])
-		r := Rel{Offset: o.Uint64(b), Sym: uint32(info >> 32), Type: uint32(info)}
+		info := f.word(b[8:])
+		r := Rel{Offset: f.word(b), Sym: uint32(info >> 32), Type: uint32(info)}
 		if typ == shtRela {
-			r.Addend = int64(o.Uint64(b[16:]))
+			r.Addend = int64(f.word(b[16:]))
 		}
 		return r
 	}
+	o := f.Order
 	info := o.Uint32(b[4:])
 	r := Rel{Offset: uint64(o.Uint32(b)), Sym: info >> 8, Type: info & 0xff}
 	if typ == shtRela {
 		r.Addend = int64(int32(o.Uint32(b[8:])))
 	}
 	return r
+}
+
+// Needed tells of each symbol whether a relocation is by it.
+func (f *File) Needed() []bool {
+	if syms := f.Symbols(); f.syms.needed == nil && len(syms) > 0 {
+		f.syms.needed = make([]bool, len(syms))
+		for i := range f.Sections {
+			if IsRel(f.Sections[i].Type) {
+				f.needs(&f.Sections[i])
+			}
+		}
+	}
+	return f.syms.needed
+}
+
+// needs marks the symbols of a section of relocations.
+func (f *File) needs(s *section) {
+	b, size := f.Data(s), int(f.relSize(s.Type))
+	for ; len(b) >= size; b = b[size:] {
+		if r := f.Rel(b, s.Type); int64(r.Sym) < int64(len(f.syms.needed)) {
+			f.syms.needed[r.Sym] = true
+		}
+	}
+}
+
+// word reads 64 bits; it is called for each relocation.
+func (f *File) word(b []byte) uint64 {
+	if f.big {
+		return binary.BigEndian.Uint64(b)
+	}
+	return binary.LittleEndian.Uint64(b)
 }
 
 // IsRel: the section holds relocations.
@@ -82,9 +114,11 @@ func (f *File) RelocOffsets(dst []uint32, sec int) []uint32 {
 	b, size := f.Data(s), int(f.relSize(s.Type))
 	dst = slices.Grow(dst, len(b)/size)
 	for ; len(b) >= size; b = b[size:] {
-		off := uint64(f.Order.Uint32(b))
+		off := uint64(0)
 		if f.Bits == 64 {
-			off = f.Order.Uint64(b)
+			off = f.word(b)
+		} else {
+			off = uint64(f.Order.Uint32(b))
 		}
 		if off >= Beyond {
 			off |= Beyond
@@ -105,7 +139,7 @@ func (f *File) RelocUnit(sec int, i int32) Unit {
 	}
 	u := Unit{Off: at, Len: size, Kind: Reloc, Index: i}
 	if f.Bits == 64 {
-		u.Key = f.Order.Uint64(f.Bytes[at:])
+		u.Key = f.word(f.Bytes[at:])
 	} else {
 		u.Key = uint64(f.Order.Uint32(f.Bytes[at:]))
 	}

@@ -5,6 +5,7 @@ package units
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -29,6 +30,17 @@ type symbols struct {
 	read  bool
 	syms  []Sym
 	bySec map[int][]int32 // those with a place in a section, by value
+	// needed: a relocation is by it; nil until somebody asks.
+	needed []bool
+	last   found
+}
+
+// found is what was asked for last: of a section, the symbol that names the bytes from
+// one offset to before another.
+type found struct {
+	sec      int
+	from, to uint64
+	sym      int32
 }
 
 // Symbols returns the first symbol table; entries that leave the file are
@@ -229,6 +241,9 @@ func (f *File) At(sec int, off uint64) *Sym {
 
 // at returns the number of the symbol that At finds; -1 if there is none.
 func (f *File) at(sec int, off uint64) int32 {
+	if l := &f.syms.last; l.sec == sec && l.from <= off && off < l.to {
+		return l.sym // mostly it is the one that was asked for last
+	}
 	list := f.syms.bySec[sec]
 	i, _ := slices.BinarySearchFunc(list, off, func(i int32, off uint64) int {
 		if f.syms.syms[i].Value <= off {
@@ -239,8 +254,14 @@ func (f *File) at(sec int, off uint64) int32 {
 	if i == 0 {
 		return -1
 	}
+	last := found{sec: sec, to: math.MaxUint64}
+	if i < len(list) {
+		last.to = f.syms.syms[list[i]].Value
+	}
 	for i--; i > 0 && f.syms.syms[list[i-1]].Value == f.syms.syms[list[i]].Value; {
 		i--
 	}
+	last.sym, last.from = list[i], f.syms.syms[list[i]].Value
+	f.syms.last = last
 	return list[i]
 }

@@ -13,6 +13,7 @@ package units
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -89,6 +90,7 @@ type File struct {
 	Table Block
 
 	parser elfview.Parser
+	big    bool // the byte order
 	syms   symbols
 	hashes map[int]string // see Hash
 }
@@ -123,6 +125,7 @@ func (f *File) Split(b []byte) error {
 		return fmt.Errorf("%d sections, more than any module has", len(ef.Sections))
 	}
 	f.File, f.Bytes, f.syms = ef, b, symbols{}
+	f.big = ef.Order == binary.ByteOrder(binary.BigEndian)
 	f.nameSections()
 	f.Blocks = f.Blocks[:0]
 	if err := f.collect(); err != nil {
