@@ -43,8 +43,9 @@ func (c *corpus) signing(modhash, modules string) ([]row, error) {
 	out := filepath.Join(c.dir, "bench", "signed")
 	// What the last run wrote is emptied and put aside, not removed: for minutes ext4
 	// gives out no inode that was just removed, and looks at each of them for every new
-	// file.
-	again := "mkdir -p " + out + " " + c.aside() + " && find " + out + " -type f -print0 | xargs -0 -r truncate -s 0 && " +
+	// file. And it is on the disk before the next run, which would share the processors
+	// with the kernel's writing.
+	again := "mkdir -p " + out + " " + c.aside() + " && find " + out + " -type f -print0 | xargs -0 -r truncate -s 0 && sync && " +
 		"mv " + out + " " + c.aside() + "/$(date +%s%N) && mkdir " + out + " && cd " + plain + " && find . -type d -printf '" + out + "/%p\\0' | xargs -0 mkdir -p"
 	var signed, verified []row
 	for _, k := range benchKeys {
