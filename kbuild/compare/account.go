@@ -130,7 +130,6 @@ type accountant struct {
 	byKey   map[itemKey]int
 	items   []Item
 	order   []int32 // see sorted
-	inOrder []Item
 	strings map[string]string
 }
 
@@ -227,11 +226,10 @@ func (c *accountant) finish(p *Pair, acc *Account, all bool) {
 	clear(c.byKey)
 	clear(c.items)
 	c.items = c.items[:0]
-	clear(c.inOrder)
 }
 
-// sorted returns the items in the order of the account. They are large: only their
-// numbers are moved about.
+// sorted brings the items into the order of the account. They are large: their numbers
+// are sorted, and then each is moved once.
 func (c *accountant) sorted() []Item {
 	c.order = c.order[:0]
 	for i := range c.items {
@@ -243,11 +241,18 @@ func (c *accountant) sorted() []Item {
 		}
 		return cmp.Compare(i, j)
 	})
-	c.inOrder = slices.Grow(c.inOrder[:0], len(c.items))
-	for _, i := range c.order {
-		c.inOrder = append(c.inOrder, c.items[i])
+	for i := range c.order {
+		// Around the circle that ends where it began.
+		first := c.items[i]
+		at := int32(i)
+		for c.order[at] != int32(i) {
+			from := c.order[at]
+			c.items[at], c.order[at] = c.items[from], at
+			at = from
+		}
+		c.items[at], c.order[at] = first, at
 	}
-	return c.inOrder
+	return c.items
 }
 
 // compareItems orders items by their class, layer and cause, and those of one cause by

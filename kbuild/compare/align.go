@@ -21,8 +21,8 @@ type Block struct {
 	A, B    Range
 	// SectionA and SectionB are numbers of sections, -1 for anything else.
 	SectionA, SectionB int
-	// UnitsA and UnitsB partition the ranges if the block was looked into: its
-	// bytes are not equal, and both sides have it.
+	// UnitsA and UnitsB are the units that regions refer to, if the block was looked
+	// into: its bytes are not equal, and both sides have it.
 	UnitsA, UnitsB []units.Unit
 
 	equal bool
@@ -208,6 +208,9 @@ func (al *aligner) matchAll(m matcher, na, nb int) {
 	if na > lo && nb > lo {
 		m.names(al, lo, na, nb)
 		al.matchBetween(m, lo, na, nb)
+	}
+	if nb-lo > manyUnits {
+		al.index = map[identity]int32{} // a map keeps the memory of all that it has held
 	}
 }
 

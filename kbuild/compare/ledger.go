@@ -127,6 +127,14 @@ func (s span) wide() Range { return Range{int64(s.off), int64(s.len)} }
 
 func narrow(r Range) span { return span{uint32(r.Off), uint32(r.Len)} }
 
+// of is the number of the unit on a side.
+func (r *region) of(side int) *int32 {
+	if side == 0 {
+		return &r.unitA
+	}
+	return &r.unitB
+}
+
 func (r *region) unit() Unit { return Unit{int32(r.block), r.unitA, r.unitB} }
 
 func (r *region) stream() bool { return r.relation == Changed && r.kind == units.Stream }

@@ -88,6 +88,7 @@ func (al *aligner) sections(p *Pair) {
 	for _, i := range later {
 		al.section(p, i)
 	}
+	al.dropEntries()
 }
 
 // isRel: the block is a section of relocations.
@@ -107,10 +108,13 @@ func (al *aligner) section(p *Pair, i int) {
 		bl.made = true
 		al.relocations(p, i)
 	default:
+		late := len(al.late)
 		al.split(p, bl)
 		al.block(i)
 		if bl.made {
 			bl.UnitsA, bl.UnitsB = nil, nil
+		} else {
+			al.keepUnits(bl, late)
 		}
 	}
 	bl.hi = len(al.regions)
@@ -139,37 +143,63 @@ func (al *aligner) growFor(p *Pair) {
 
 // split splits both sides of a block.
 func (al *aligner) split(p *Pair, bl *Block) {
-	find := func(f *units.File, r Range) *units.Block {
-		i, _ := slices.BinarySearchFunc(f.Blocks, r.Off, func(b units.Block, off int64) int { return cmp.Compare(b.Off, off) })
-		return &f.Blocks[i]
-	}
 	us := &al.entries
-	us[0] = p.A.ELF.Units(us[0][:0], find(p.A.ELF, bl.A))
-	us[1] = p.B.ELF.Units(us[1][:0], find(p.B.ELF, bl.B))
-	if bl.made = p.A.ELF.IsSymtab(bl.SectionA) && p.B.ELF.IsSymtab(bl.SectionB); bl.made {
-		bl.UnitsA, bl.UnitsB = us[0], us[1]
-		return
-	}
-	bl.UnitsA, bl.UnitsB = al.keepUnits(0), al.keepUnits(1)
+	us[0] = p.A.ELF.Units(us[0][:0], p.A.ELF.BlockAt(bl.A.Off))
+	us[1] = p.B.ELF.Units(us[1][:0], p.B.ELF.BlockAt(bl.B.Off))
+	bl.UnitsA, bl.UnitsB = us[0], us[1]
+	bl.made = p.A.ELF.IsSymtab(bl.SectionA) && p.B.ELF.IsSymtab(bl.SectionB)
 }
 
-// manyUnits is the number of units of a block above which they are not moved.
+// manyUnits is the number of units of a block above which their memory is given back
+// when all blocks are aligned.
 const manyUnits = 1 << 13
 
-// keepUnits moves the units just made to where they stay as long as the pair. Memory
-// that is full is left to the blocks that have it.
-func (al *aligner) keepUnits(side int) []units.Unit {
-	us, arena := al.entries[side], &al.arena[side]
-	if len(us) > manyUnits {
-		al.entries[side] = nil
-		return us
+// keepUnits moves the units that regions of the block refer to, those of side B alone
+// from late on, to where they stay as long as the pair. Most are not among them: bytes
+// that are the same need no names.
+func (al *aligner) keepUnits(bl *Block, late int) {
+	regions := [][]region{al.regions[bl.lo:], al.late[late:]}
+	for side, us := range []*[]units.Unit{&bl.UnitsA, &bl.UnitsB} {
+		number := fill(al.match, len(*us))
+		al.match = number
+		n := 0
+		for _, list := range regions {
+			for k := range list {
+				if i := *list[k].of(side); i >= 0 && number[i] < 0 {
+					number[i] = 0
+					n++
+				}
+			}
+		}
+		arena := &al.arena[side]
+		if cap(*arena)-len(*arena) < n { // what is full is left to the blocks that have it
+			*arena = make([]units.Unit, 0, max(n, min(2*cap(*arena), 1<<14)))
+		}
+		from := len(*arena)
+		for i := range *us {
+			if number[i] == 0 {
+				number[i] = int32(len(*arena) - from)
+				*arena = append(*arena, (*us)[i])
+			}
+		}
+		for _, list := range regions {
+			for k := range list {
+				if i := list[k].of(side); *i >= 0 {
+					*i = number[*i]
+				}
+			}
+		}
+		*us = (*arena)[from:len(*arena):len(*arena)]
 	}
-	if cap(*arena)-len(*arena) < len(us) {
-		*arena = make([]units.Unit, 0, max(len(us), min(2*cap(*arena), 1<<14)))
+}
+
+// dropEntries gives back memory that few pairs need.
+func (al *aligner) dropEntries() {
+	for side := range al.entries {
+		if cap(al.entries[side]) > manyUnits {
+			al.entries[side] = nil
+		}
 	}
-	n := len(*arena)
-	*arena = append(*arena, us...)
-	return (*arena)[n:len(*arena):len(*arena)]
 }
 
 // block aligns a block by its units, if it was split.

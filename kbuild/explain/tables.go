@@ -56,6 +56,8 @@ type tableFamily struct {
 	// left has where the places of entries of one side begin that the other side leaves
 	// out, -1 less for side B.
 	left map[int64]bool
+	// entries are the units of .orc_unwind of A and B.
+	entries [2][]units.Unit
 }
 
 func (t *tableFamily) place(x *place) {
@@ -87,10 +89,10 @@ func (t *tableFamily) repeats(x *place) bool {
 		return false
 	}
 	here, f, own, u := t.A.ELF, t.B.ELF, x.block.SectionA, &x.a
-	bl, others, sign := x.block.A, x.block.UnitsB, func(at int64) int64 { return at }
+	bl, there, other, sign := x.block.A, x.block.B, 1, func(at int64) int64 { return at }
 	if x.a.Len == 0 {
 		here, f, own, u = t.B.ELF, t.A.ELF, x.block.SectionB, &x.b
-		bl, others, sign = x.block.B, x.block.UnitsA, func(at int64) int64 { return -1 - at }
+		bl, there, other, sign = x.block.B, x.block.A, 0, func(at int64) int64 { return -1 - at }
 	}
 	if own < 0 {
 		return false
@@ -103,7 +105,14 @@ func (t *tableFamily) repeats(x *place) bool {
 	if x.block.Name != ".orc_unwind" {
 		return t.left[sign(u.Off)]
 	}
+	if there.Len == 0 {
+		return false
+	}
 	const size = 6
+	if t.entries[other] == nil {
+		t.entries[other] = f.Units(nil, f.BlockAt(there.Off))
+	}
+	others := t.entries[other]
 	i := slices.IndexFunc(others, func(o units.Unit) bool { return o.Name == u.Name })
 	ip := here.Section(".orc_unwind_ip")
 	if u.Key == 0 || u.Len != size || u.Name == "" || i <= 0 || ip == nil ||

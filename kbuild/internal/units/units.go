@@ -207,6 +207,12 @@ func (f *File) fill() error {
 	return nil
 }
 
+// BlockAt returns the block that begins at an offset, where one does.
+func (f *File) BlockAt(off int64) *Block {
+	i, _ := slices.BinarySearchFunc(f.Blocks, off, func(b Block, off int64) int { return cmp.Compare(b.Off, off) })
+	return &f.Blocks[i]
+}
+
 // Data returns the bytes of a section of the file, none if it has none there.
 func (f *File) Data(s *elfview.Section) []byte {
 	if s == nil || s.Type == elfview.SHTNobits || s.Type == 0 || s.Size == 0 {
