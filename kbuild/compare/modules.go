@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/modhash/modhash/hashset"
@@ -83,7 +84,8 @@ func pairModules(a, b *kbuild.Build) []modulePair {
 // moduleWorker holds what is reused from pair to pair.
 type moduleWorker struct {
 	opA, opB   *kmod.Opener
-	hash       *hashset.Hasher
+	hash       [2]*hashset.Hasher
+	spare      bool // processors have nothing to do: both sides are read at once
 	bufA, bufB []byte
 	ledgers    *ledgers // nil without an Explain
 	explain    func(*Pair)
@@ -94,7 +96,7 @@ type moduleWorker struct {
 func newModuleWorker(o *Options, budget *spool.Budget, room *semaphore.Weighted) *moduleWorker {
 	ko := &kmod.Options{MaxSize: o.MaxModule, TempDir: o.TempDir, Budget: budget}
 	w := &moduleWorker{
-		opA: kmod.NewOpener(ko), opB: kmod.NewOpener(ko), hash: hashset.NewHasher(hashset.Flat, 0),
+		opA: kmod.NewOpener(ko), opB: kmod.NewOpener(ko), hash: [2]*hashset.Hasher{hashset.NewHasher(hashset.Flat, 0), hashset.NewHasher(hashset.Flat, 0)},
 		bufA: make([]byte, 128<<10), bufB: make([]byte, 128<<10), explain: o.Explain, detail: o.Detail, blocks: o.Blocks,
 	}
 	if w.explain != nil {
@@ -129,8 +131,12 @@ func modules(ctx context.Context, pairs []modulePair, o *Options) ([]Module, err
 		large = 0
 	}
 	room := semaphore.NewWeighted(accountedRoom)
-	start := func() *moduleWorker { return newModuleWorker(o, budget, room) }
 	each := func(workers int, order []int) error {
+		start := func() *moduleWorker {
+			w := newModuleWorker(o, budget, room)
+			w.spare = workers < o.Workers
+			return w
+		}
 		return pool.Each(ctx, workers, len(order), start, (*moduleWorker).close, func(w *moduleWorker, i int) error {
 			p := &pairs[order[i]]
 			m, err := w.compare(ctx, p)
@@ -221,17 +227,9 @@ func (w *moduleWorker) compare(ctx context.Context, p *modulePair) (*Module, err
 // decode compares two modules whose stored bytes differ, or looks at the one
 // that there is.
 func (w *moduleWorker) decode(ctx context.Context, m *Module, p *modulePair, ca, cb kbuild.Content) error {
-	var ma, mb *kmod.Module
-	var err error
-	if ca != nil {
-		if m.A, ma, err = w.read(w.opA, p.a, ca); err != nil {
-			return err
-		}
-	}
-	if cb != nil {
-		if m.B, mb, err = w.read(w.opB, p.b, cb); err != nil {
-			return err
-		}
+	ma, mb, err := w.readBoth(m, p, ca, cb)
+	if err != nil {
+		return err
 	}
 	m.Verdict = Different
 	switch {
@@ -257,6 +255,32 @@ func (w *moduleWorker) decode(ctx context.Context, m *Module, p *modulePair, ca,
 	return err
 }
 
+// readBoth opens the sides that there are.
+func (w *moduleWorker) readBoth(m *Module, p *modulePair, ca, cb kbuild.Content) (ma, mb *kmod.Module, err error) {
+	readA := func() (err error) {
+		if ca != nil {
+			m.A, ma, err = w.read(w.opA, w.hash[0], p.a, ca)
+		}
+		return err
+	}
+	readB := func() (err error) {
+		if cb != nil {
+			m.B, mb, err = w.read(w.opB, w.hash[1], p.b, cb)
+		}
+		return err
+	}
+	if !w.spare {
+		if err = readA(); err == nil {
+			err = readB()
+		}
+		return ma, mb, err
+	}
+	var g errgroup.Group
+	g.Go(readB)
+	errA := readA()
+	return ma, mb, cmp.Or(errA, g.Wait())
+}
+
 // sameTail compares what follows two equal payloads.
 func (w *moduleWorker) sameTail(a, b *kmod.Module) (bool, error) {
 	if a.Decoded != b.Decoded {
@@ -267,7 +291,7 @@ func (w *moduleWorker) sameTail(a, b *kmod.Module) (bool, error) {
 
 // read opens a module and hashes its payload. A file that is no module is told
 // by Problem, and the Module is nil then.
-func (w *moduleWorker) read(op *kmod.Opener, r *kbuild.Ref, c kbuild.Content) (*ModuleFile, *kmod.Module, error) {
+func (w *moduleWorker) read(op *kmod.Opener, hash *hashset.Hasher, r *kbuild.Ref, c kbuild.Content) (*ModuleFile, *kmod.Module, error) {
 	f := &ModuleFile{Path: r.File.Path(), Stored: c.Size()}
 	m, err := op.Open(c, c.Size())
 	var fe *kmod.FormatError
@@ -276,8 +300,8 @@ func (w *moduleWorker) read(op *kmod.Opener, r *kbuild.Ref, c kbuild.Content) (*
 		return f, nil, nil
 	}
 	if err == nil {
-		w.hash.Reset(0)
-		err = m.WritePayload(w.hash)
+		hash.Reset(0)
+		err = m.WritePayload(hash)
 	}
 	if err == nil {
 		var signer *modsig.Signer
@@ -287,7 +311,7 @@ func (w *moduleWorker) read(op *kmod.Opener, r *kbuild.Ref, c kbuild.Content) (*
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading %s: %w", f.Path, err)
 	}
-	f.Payload, _ = w.hash.Sum()
+	f.Payload, _ = hash.Sum()
 	f.Compression = m.Compression.String()
 	return f, m, nil
 }

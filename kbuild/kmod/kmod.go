@@ -202,6 +202,9 @@ const keepStored = 1 << 20
 const (
 	onePiece    = 8 << 20
 	keepDecoded = 2 << 20
+	// likelyRatio is how much larger than its file a module mostly is at the most; one
+	// that would not be in one piece then is not begun so.
+	likelyRatio = 6
 )
 
 // decodeMemory decodes a module that is in memory; done is false if it is too large.
@@ -223,7 +226,7 @@ func (o *Opener) decodeMemory(m *Module) (done bool, err error) {
 }
 
 func (o *Opener) decode(m *Module, size int64) error {
-	if m.mem != nil {
+	if m.mem != nil && size*likelyRatio <= onePiece {
 		if done, err := o.decodeMemory(m); done {
 			return err
 		}

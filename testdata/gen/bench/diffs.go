@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/sha1"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,7 +20,7 @@ import (
 type comparison struct {
 	name   string
 	a, b   string  // trees
-	factor float64 // how many times faster a module is to be
+	factor float64 // how many times faster a module is to be, 0: the figure is for information
 }
 
 const (
@@ -62,15 +64,53 @@ func (c *corpus) comparisons(modhash, xz string) ([]row, []comparison, error) {
 		{"diff .ko.xz, other signatures", modhash + " diff " + xz + " " + resigned, unpack(xz, resigned), "xz -dc of both, 2 at once", 1.6, 1, ""},
 		{"diff .ko.xz, two versions", modhash + " diff " + older + " " + xz, unpack(older, xz), "xz -dc of both, 2 at once", 0, 1, ""},
 	}
+	rebuilt, err := c.once("rebuilt-"+filepath.Base(xz)+"-plain", func(dir string) error { return otherBuildIDs(plain[2], dir) })
+	if err != nil {
+		return nil, nil, err
+	}
+	// What is wanted is for builds of one source. Two versions have other code, and
+	// each function of it is told; diffoscope shows the bytes.
 	found := []comparison{
 		{"plain, other signatures", plain[1], plain[2], 1000},
-		{"plain, two versions", plain[0], plain[1], 1000},
+		{"plain, other signatures and build ids", plain[1], rebuilt, 1000},
+		{"plain, two versions", plain[0], plain[1], 0},
 		{".ko.xz, other signatures", xz, resigned, 200},
 	}
 	if names, err := modulesOf(older); err == nil && strings.HasSuffix(names[0], ".xz") { // those of 6.1 are plain
-		found = append(found, comparison{".ko.xz, two versions", older, xz, 200})
+		found = append(found, comparison{".ko.xz, two versions", older, xz, 0})
 	}
 	return rows, found, nil
+}
+
+// otherBuildIDs copies a tree, with another build id in each module: what is left of a
+// build in another folder where nothing else tells of the folder.
+func otherBuildIDs(tree, dir string) error {
+	names, err := modulesOf(tree)
+	if err != nil {
+		return err
+	}
+	header := []byte("\x04\x00\x00\x00\x14\x00\x00\x00\x03\x00\x00\x00GNU\x00")
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(tree, name))
+		if err != nil {
+			return err
+		}
+		at := bytes.Index(b, header)
+		if at < 0 || len(b)-at < len(header)+sha1.Size {
+			return fmt.Errorf("%s: no build id", name)
+		}
+		id := b[at+len(header):][:sha1.Size]
+		sum := sha1.Sum(id)
+		copy(id, sum[:])
+		out := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
+			return err
+		}
+		if err := os.WriteFile(out, b, 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // needDiffoscope installs it.

@@ -44,9 +44,10 @@ func (c *corpus) signing(modhash, modules string) ([]row, error) {
 	// What the last run wrote is emptied and put aside, not removed: for minutes ext4
 	// gives out no inode that was just removed, and looks at each of them for every new
 	// file. And it is on the disk before the next run, which would share the processors
-	// with the kernel's writing.
+	// with the kernel's writing; what is read is in the cache, from which a system that
+	// reclaims idle memory takes it in the half minute of a run.
 	again := "mkdir -p " + out + " " + c.aside() + " && find " + out + " -type f -print0 | xargs -0 -r truncate -s 0 && sync && " +
-		"mv " + out + " " + c.aside() + "/$(date +%s%N) && mkdir " + out + " && cd " + plain + " && find . -type d -printf '" + out + "/%p\\0' | xargs -0 mkdir -p"
+		"mv " + out + " " + c.aside() + "/$(date +%s%N) && mkdir " + out + " && cd " + plain + " && find . -type d -printf '" + out + "/%p\\0' | xargs -0 mkdir -p && find . -type f -print0 | xargs -0 cat >/dev/null"
 	var signed, verified []row
 	for _, k := range benchKeys {
 		key, err := c.once("key-"+k.name, func(dir string) error {
