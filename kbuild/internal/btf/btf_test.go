@@ -64,6 +64,26 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestNameBase: where the names go on from is found by all types together, also if the name
+// of one of them is behind the last; but for the type that the last name is of.
+func TestNameBase(t *testing.T) {
+	b := sample(t, "base")
+	s := parsed(t, b)
+	last := s.NameBase + s.starts[len(s.starts)-1]
+	for i := range s.Len() {
+		if n := s.word(i, 0); n == 0 || n == last {
+			continue
+		}
+		for _, v := range []uint32{last + 1, last + 2, last + 5, last + 1<<20, 1<<32 - 1} {
+			odd := bytes.Clone(b)
+			binary.LittleEndian.PutUint32(odd[s.types[i]:], v)
+			if got := parsed(t, odd).NameBase; got != s.NameBase {
+				t.Errorf("type %d with a name at %d: names go on from %d, want %d", i, v, got, s.NameBase)
+			}
+		}
+	}
+}
+
 // TestLoop: a type that leads to itself, alone or by another one.
 func TestLoop(t *testing.T) {
 	le := binary.LittleEndian
