@@ -27,7 +27,7 @@ var (
 type SigningKey struct {
 	key  crypto.Signer
 	cert *Key
-	// verified: a signature of the key was verified with the certificate.
+	// verified: a signature by crypto/rsa was verified with the certificate.
 	verified atomic.Bool
 }
 
@@ -152,7 +152,7 @@ func (s *SigningKey) verify(sig *signature) Errno {
 	}
 	newest := &Kernel{}
 	e := newest.check(&s.cert.public, sig)
-	if e == success {
+	if checked && e == success {
 		s.verified.Store(true)
 	}
 	return e

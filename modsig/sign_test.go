@@ -305,7 +305,7 @@ func TestSignRefuses(t *testing.T) {
 		"attributes":     {sign(rsaKey, "rsa2048", SignOptions{Attributes: true}), "refuse signed attributes"},
 		"ML-DSA SHA-256": {sign(privateKey(t, "mldsa44"), "mldsa44", SignOptions{Hash: crypto.SHA256, Attributes: true}), "SHA-512 only"},
 		"empty":          {sign(badSigner{Signer: rsaKey}, "rsa2048", SignOptions{}), "does not verify"},
-		"mixed":          {sign(&mixed, "rsa2048", SignOptions{}), ""},
+		"mixed":          {sign(&mixed, "rsa2048", SignOptions{}), "does not verify"},
 		"wrong":          {sign(badSigner{Signer: rsaKey, sig: make([]byte, 256)}, "rsa2048", SignOptions{}), "does not verify"},
 		"device":         {sign(badSigner{Signer: ecKey, err: broken}, "ecp384", SignOptions{}), broken.Error()},
 	} {

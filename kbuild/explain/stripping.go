@@ -143,8 +143,8 @@ func (p *pair) unneeded(names map[string]bool) *[2]map[int32]bool {
 		}
 		return false
 	}
-	any := func(int32) bool { return true }
-	if has(files[0], any) && has(files[1], any) {
+	first := func(int32) bool { return true }
+	if has(files[0], first) && has(files[1], first) {
 		return &all
 	}
 	for i, f := range files {
