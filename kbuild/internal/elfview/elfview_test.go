@@ -346,14 +346,14 @@ func checkFind(t *testing.T, v *File, b []byte) {
 	var p Parser
 	for i := range min(len(v.Sections), 50) {
 		name := v.Sections[i].Name
+		if name == "" {
+			continue // also that of a section whose place in the table of names is none
+		}
 		f, s, err := p.Find(bytes.NewReader(b), int64(len(b)), name)
 		if err != nil {
 			t.Fatalf("%q: %v", name, err)
 		}
 		want := *v.Section(name)
-		if s == nil && name == "" {
-			continue // the file has no table of names
-		}
 		if s == nil || *s != want || f.Machine != v.Machine || f.Bits != v.Bits {
 			t.Fatalf("%q: %+v, want %+v", name, s, want)
 		}
